@@ -1,10 +1,42 @@
-# The two commands that matter are `make demo` and `make test`; see README.md.
+# The two commands that matter are `make demo` and `make test`; README.md says what you will see.
 SHELL := /bin/bash
 export LC_ALL := C.UTF-8
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+WORLD := molecule/world/world.py
 
-.PHONY: setup
-setup: .venv/.ready ## install what the project needs (Debian packages when root or sudo, pinned Python packages)
+.DEFAULT_GOAL := help
 
-.venv/.ready: requirements.lock pyproject.toml scripts/setup.sh
+.PHONY: help setup demo up down test unit molecule lint bench clean
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | column -t -s $$'\t'
+
+setup: .venv/.ready ## install what the project needs (Debian packages as root or by sudo, pinned Python packages in .venv)
+
+.venv/.ready: requirements.lock pyproject.toml scripts/setup.sh scripts/debian-packages.txt
 	scripts/setup.sh
+
+demo: setup ## the whole story in one command: the defect, phase 0, phase 1, the proof
+	python -m scripts.demo
+
+up: setup ## build and boot the two-host world called demo, and leave it up
+	python $(WORLD) up --name demo
+
+down: setup ## remove the world called demo
+	python $(WORLD) down --name demo
+
+test: setup lint unit molecule ## every test; what .ci/run calls
+
+unit: setup ## everything but Molecule: pure code, modules as processes, engine, Lua, the world from outside
+	pytest -n 2 --dist loadgroup
+
+molecule: setup ## whole phases on the two-host world
+	scripts/molecule.sh
+
+lint: setup ## style, types, playbooks, the plan's own rules
+	scripts/lint.sh
+
+bench: setup ## timings as ratios within one run; never part of the tests
+	python -m scripts.bench
+
+clean: down ## remove what the project built (not the evidence)
+	rm -rf build .world .pytest_cache .mypy_cache .ruff_cache .hypothesis
