@@ -1,0 +1,563 @@
+"""The judge: one pure function from a gate (data) and the ledger's records (data) to a verdict. It reads no clock, file or host.
+
+GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
+
+    gate: phase1                      # id, equal to the file's name; what rollout_gate and plan.yml call it
+    phase: 1
+    asks: Do second rounds reach the database again?
+    evidence_ttl_d: 14                # (14) evidence older than this many days must be collected again
+    checks:
+      - id: 1/pair                    # unique; first part = phase or step
+        asks: Is there one complete pair played after the load?
+        severity: critical            # (critical) critical | observe; observe is shown and never decides
+        sample: {step: "1.7", leg: verify, name: pairs}   # name only if rollout_record was given one; {group: game_servers} optional
+        digests: [webhook_lua]        # ([]) names the record must carry; see DIGESTS
+        after: ["1.6/action"]         # ([]) the record must be newer than the newest record of these step/leg that changed something
+        # --- either one sample per host: pass_if is judged on the recorded result itself; or rows of it:
+        rows: pairs                   # path of a list in the result; conditions below see one row each ($.x = the whole result)
+        distinct: [r1_id, r2_id]      # a row's identity, required with rows: a row counted twice is one sample (the worse one)
+        where:                        # ([]) a row counts as a sample only if all hold; else it is listed under its code
+          - {path: r1_start_unix, op: gt, than: $.loaded_unix, code: BEFORE_LOAD, next: play a new pair}
+          - {path: r2_limit_fractional, op: eq, value: true, code: INTEGRAL_LIMIT, next: play one more R2 with a fractional limit}
+        min_samples: 1                # (1) counted after exclusions
+        sample_unit: r1r2_pair        # (r1r2_pair with rows)
+        fail_limit: 0                 # (0) so many counted rows may miss pass_if; > 0 only with fail_limit_reason
+        settle: {field: captured_unix, s: 120}   # (none) a row younger than this when recorded is excluded as UNSETTLED; unix seconds
+        # --- the decision (language: conditions.py)
+        pass_if: {all: [{path: r1_links, op: eq, value: 1}, {path: r2_links, op: eq, value: 1}]}
+        fail_if: {path: r2_links, op: eq, value: 0}        # optional; with it, what is neither is inconclusive; both -> fail
+        no_data: inconclusive         # (inconclusive) or fail; pass only for severity observe; anything but the default needs no_data_reason
+        required: both rows of the pair are linked one to one     # optional sentence in place of the generated one
+        next: play one R1 and R2 on the same map                 # what would settle it (required)
+        good: {loaded_unix: 100, pairs: [{r1_id: 1, ...}]}       # a result that passes (required): the ground of the mutants
+        mutants:                      # (>= 1 required) each changes `good`; `expect` is the only right verdict
+          - {name: R2 has no Lua row, set: {"pairs[0].r2_links": 0}, expect: fail}
+          - {name: the limit is whole, set: {"pairs[0].r2_limit_fractional": false}, expect: inconclusive}
+          - {name: no pair at all, set: {pairs: []}, expect: inconclusive}
+          # other keys: drop: [path, ...], result: {...} (in place of good), age_d: 15, digests: {webhook_lua: live-differs}, absent: true
+
+RECORDS are the ledger's lines (ledger.py): a sample is the newest record of kind ``step`` with that step, leg and name, one per host. Records of
+check runs are not seen. ``result.failed``/``unreachable`` is an error (a newer failing record beats an older passing one), ``skipped`` is no data.
+A revert, or an action that changed something, recorded later for the same step and host voids the sample: it must be collected again.
+
+DIGESTS: records carry ``digests: {name: hex}``, what runs on that host. If the newest record with a name differs from the newest *action or
+revert* record with it, somebody else changed the host: ``drift``. If the sample's digest differs from the newest, it proves an older file: ``expired``.
+
+VERDICTS, weakest authority last: broken (ledger) > drift > error > fail > expired > inconclusive > waived > pass. Only pass (or a recorded, unexpired
+waiver of what is merely inconclusive or expired) opens. A check with no sample, no rows or an unknown value is inconclusive, never pass.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.slomix.timetracking.plugins.module_utils.conditions import (
+    Missing,
+    Outcome,
+    ProbeError,
+    evaluate,
+    every,
+    is_unknown,
+    resolve,
+)
+
+ORDER = ("pass", "waived", "inconclusive", "expired", "fail", "error", "drift", "broken")
+EXIT_CODES: Mapping[str, int] = {
+    "pass": 0,
+    "fail": 1,
+    "error": 2,
+    "inconclusive": 3,
+    "expired": 3,
+    "drift": 4,
+    "broken": 4,
+    "waived": 5,
+}
+WAIVABLE = ("inconclusive", "expired")
+OPENS = ("pass", "waived")
+DEFAULT_TTL_D = 14
+DEFAULT_UNIT = "r1r2_pair"
+# Clocks of one machine do not run backwards by more than a correction of this size.
+CLOCK_TOLERANCE_S = 60
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckVerdict:
+    """What one check of a gate says on the evidence: what was found, what was required, what to do next."""
+
+    id: str
+    asks: str
+    verdict: str
+    severity: str
+    code: str
+    found: str
+    required: str
+    next: str
+    samples: int
+    excluded: Tuple[Tuple[str, str], ...]
+    """(row identity, code) of each row that did not count."""
+    evidence: Tuple[int, ...]
+    """seq of the ledger's records that were looked at."""
+    age_s: Optional[int]
+    """Age of the oldest of them in seconds; None without evidence."""
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """The verdict of a gate: the worst of its critical checks."""
+
+    gate: str
+    phase: Optional[int]
+    asks: str
+    verdict: str
+    exit_code: int
+    checks: Tuple[CheckVerdict, ...]
+    found: str
+    required: str
+    next: str
+    at: str
+
+    def as_dict(self) -> Dict[str, Any]:
+        """Plain data for the ledger and for Ansible."""
+        return asdict(self)
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The verdict with the most authority; of nothing it is ``inconclusive`` (an empty set proves nothing)."""
+    seen = list(verdicts)
+    return max(seen, key=ORDER.index) if seen else "inconclusive"
+
+
+def judge(
+    gate: Mapping[str, Any],
+    records: Sequence[Record],
+    *,
+    now: datetime,
+    hosts: Optional[Mapping[str, Sequence[str]]] = None,
+    ledger_fault: str = "",
+) -> GateVerdict:
+    """Judge ``gate`` on ``records`` at ``now`` (aware datetime). Total: a malformed gate or record gives ``error``, never an exception.
+
+    ``hosts`` maps inventory groups to host names: a check whose sample names a ``group`` needs a record of each host in it (and only those).
+    ``ledger_fault`` is what ledger.verify found; anything but "" makes the verdict ``broken``, whatever the records say.
+    """
+    checks = [_judge_check(check, gate, records, now, hosts or {}) for check in gate.get("checks") or []]
+    checks = [_waive(check, str(gate.get("gate")), records, now) for check in checks]
+    critical = [check for check in checks if check.severity == "critical"]
+    if ledger_fault:
+        verdict, found, required, advice = (
+            "broken",
+            ledger_fault,
+            "an unbroken evidence ledger",
+            "run: rollout evidence verify",
+        )
+    elif not critical:
+        verdict, found = "error", f"the gate has {len(checks)} checks and none of them is critical"
+        required, advice = "at least one critical check", "add one to the gate's file; observe-only gates prove nothing"
+    else:
+        verdict = worst(check.verdict for check in critical)
+        deciding = [check for check in critical if check.verdict == verdict]
+        found = "; ".join(f"{check.id}: {check.found}" for check in deciding)
+        required = "; ".join(f"{check.id}: {check.required}" for check in deciding)
+        advice = "" if verdict == "pass" else "; ".join(dict.fromkeys(check.next for check in deciding if check.next))
+    return GateVerdict(
+        gate=str(gate.get("gate")),
+        phase=gate.get("phase"),
+        asks=str(gate.get("asks", "")),
+        verdict=verdict,
+        exit_code=EXIT_CODES[verdict],
+        checks=tuple(checks),
+        found=found,
+        required=required,
+        next=advice,
+        at=now.isoformat(timespec="milliseconds"),
+    )
+
+
+# --- one check ---------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What one host's sample says, before it is joined with the other hosts'."""
+
+    verdict: str
+    code: str
+    found: str
+    required: str
+    samples: int = 0
+    excluded: Tuple[Tuple[str, str], ...] = ()
+    advice: Tuple[str, ...] = ()
+    seq: Optional[int] = None
+    age_s: Optional[int] = None
+
+
+def _judge_check(
+    check: Mapping[str, Any],
+    gate: Mapping[str, Any],
+    records: Sequence[Record],
+    now: datetime,
+    hosts: Mapping[str, Sequence[str]],
+) -> CheckVerdict:
+    newest = _newest_per_host(check, records)
+    group = (check.get("sample") or {}).get("group")
+    expected = list(hosts[group]) if group in hosts else sorted(newest)
+    findings = {host: _judge_host(check, gate, newest.get(host), records, host, now) for host in expected}
+    if not findings:
+        source = _source(check)
+        findings = {"": _no_data(check, f"nothing is recorded of step {source}", "NO_DATA")}
+    verdict = worst(finding.verdict for finding in findings.values())
+    deciding = {host: finding for host, finding in findings.items() if finding.verdict == verdict}
+    named = len(findings) > 1
+    ages = [finding.age_s for finding in findings.values() if finding.age_s is not None]
+    advice = [text for finding in deciding.values() for text in finding.advice] or [str(check.get("next", ""))]
+    return CheckVerdict(
+        id=str(check.get("id")),
+        asks=str(check.get("asks", "")),
+        verdict=verdict,
+        severity="observe" if check.get("severity") == "observe" else "critical",
+        code=next(iter(deciding.values())).code,
+        found="; ".join(f"{host}: {finding.found}" if named else finding.found for host, finding in deciding.items()),
+        required="; ".join(dict.fromkeys(finding.required for finding in deciding.values())),
+        next="" if verdict == "pass" else "; ".join(dict.fromkeys(advice)),
+        samples=sum(finding.samples for finding in findings.values()),
+        excluded=tuple(row for finding in findings.values() for row in finding.excluded),
+        evidence=tuple(sorted(finding.seq for finding in findings.values() if finding.seq is not None)),
+        age_s=max(ages) if ages else None,
+    )
+
+
+def _judge_host(
+    check: Mapping[str, Any],
+    gate: Mapping[str, Any],
+    record: Optional[Record],
+    records: Sequence[Record],
+    host: str,
+    now: datetime,
+) -> _Finding:
+    if record is None:
+        return _no_data(check, f"nothing is recorded of step {_source(check)}", "NO_DATA")
+    try:
+        age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
+        finding = _sound(check, gate, record, records, host, age_s) or _decide(check, record)
+    except (ProbeError, TypeError, ValueError) as error:
+        return _Finding("error", "PROBE_ERROR", str(error), _required(check), seq=record.get("seq"))
+    return _Finding(**{**vars(finding), "seq": record.get("seq"), "age_s": age_s})
+
+
+def _sound(
+    check: Mapping[str, Any],
+    gate: Mapping[str, Any],
+    record: Record,
+    records: Sequence[Record],
+    host: str,
+    age_s: int,
+) -> Optional[_Finding]:
+    """Reasons not to look into the sample at all, strongest first; None when it may be judged."""
+    required = _required(check)
+    again = f"collect it again: run the {_source(check)} task of phase {record.get('phase')}"
+    drift = _drift(check, record, records, host)
+    if drift:
+        return _Finding("drift", "DRIFT", drift, "what runs is what was deployed", advice=(_DRIFT_ADVICE,))
+    broken = _broken_step(record, records)
+    if broken:
+        return _Finding("error", "STEP_FAILED", broken, required, advice=("mend the cause and run the phase again",))
+    if age_s < -CLOCK_TOLERANCE_S:
+        return _Finding(
+            "error",
+            "CLOCK_SKEW",
+            f"the record lies {-age_s} s in the future",
+            "the controller's clock",
+            advice=("set the clock",),
+        )
+    result = record.get("result")
+    if not isinstance(result, Mapping):
+        return _Finding("error", "PROBE_ERROR", f"the recorded result is {result!r}", "a mapping", advice=(again,))
+    if result.get("skipped") is True:
+        return _no_data(check, f"step {_source(check)} was skipped", "NO_DATA")
+    lacking = [name for name in check.get("digests") or [] if name not in (record.get("digests") or {})]
+    if lacking:
+        return _no_data(check, f"the record does not say which {', '.join(lacking)} it is about", "NO_DIGEST")
+    stale = _stale(check, gate, record, records, host, age_s)
+    return _Finding("expired", "STALE", stale, required, advice=(again,)) if stale else None
+
+
+_DRIFT_ADVICE = "look at the host: keep the change by deploying it, or deploy the recorded file again"
+
+
+def _decide(check: Mapping[str, Any], record: Record) -> _Finding:
+    result = record["result"]
+    if not check.get("pass_if"):
+        raise ProbeError("the check has no pass_if")
+    if check.get("rows"):
+        return _decide_rows(check, record, result)
+    state, outcome = _decide_sample(check, result, result)
+    if state == "unknown":
+        return _no_data(check, outcome.found, "NO_DATA")
+    if state == "between":
+        return _Finding("inconclusive", "BETWEEN", outcome.found, _required(check, outcome), 1)
+    return _Finding(state, "" if state == "pass" else "MISSED", outcome.found, _required(check, outcome), 1)
+
+
+def _decide_sample(check: Mapping[str, Any], row: Any, root: Any) -> Tuple[str, Outcome]:
+    """(pass | fail | between | unknown, the outcome that tells why) for one sample. A certain failure outweighs an unknown."""
+    good = evaluate(check["pass_if"], row, root)
+    bad = evaluate(check["fail_if"], row, root) if check.get("fail_if") else None
+    if bad is not None and bad.holds is True:
+        return "fail", Outcome(True, bad.found, good.required)
+    if bad is None and good.holds is False:
+        return "fail", good
+    if good.holds is None:
+        return "unknown", good
+    if bad is not None and bad.holds is None:
+        return "unknown", bad
+    return ("pass" if good.holds else "between"), good
+
+
+def _decide_rows(check: Mapping[str, Any], record: Record, result: Mapping[str, Any]) -> _Finding:
+    try:
+        rows = resolve(str(check["rows"]), result, result)[0]
+    except Missing as gap:
+        return _no_data(check, str(gap), "NO_DATA")
+    if is_unknown(rows):
+        return _no_data(check, f"{check['rows']} is empty", "NO_DATA")
+    if not isinstance(rows, (list, tuple)):
+        raise ProbeError(f"{check['rows']} is no list: {rows!r}")
+    counted: Dict[str, List[Tuple[str, Outcome]]] = {}
+    excluded: List[Tuple[str, str]] = []
+    advice: List[str] = []
+    for number, row in enumerate(rows):
+        name = _identity(check, row, number)
+        condition = _exclusion(check, record, row, result) if name else {"code": "NO_IDENTITY"}
+        if condition is None:
+            counted.setdefault(name, []).append(_decide_sample(check, row, result))
+        else:
+            excluded.append((name or f"row {number}", str(condition["code"])))
+            advice.append(str(condition.get("next") or ""))
+    rank = ("pass", "between", "unknown", "fail")
+    final = {name: max(found, key=lambda item: rank.index(item[0])) for name, found in counted.items()}
+    return _weigh_rows(check, final, excluded, [text for text in dict.fromkeys(advice) if text])
+
+
+def _weigh_rows(
+    check: Mapping[str, Any],
+    final: Mapping[str, Tuple[str, Outcome]],
+    excluded: List[Tuple[str, str]],
+    advice: List[str],
+) -> _Finding:
+    unit = str(check.get("sample_unit", DEFAULT_UNIT))
+    needed = int(check.get("min_samples", 1))
+    tally = Counter(state for state, _ in final.values())
+    failed = [f"{name}: {outcome.found}" for name, (state, outcome) in final.items() if state == "fail"]
+    unsure = [f"{name}: {outcome.found}" for name, (state, outcome) in final.items() if state in ("unknown", "between")]
+    found = _count_sentence(unit, len(final), tally["pass"], excluded)
+    missing = needed - tally["pass"]
+    required = f"{needed} {unit} with: {_required(check, next((outcome for _, outcome in final.values()), None))}"
+    extra = tuple(excluded)
+    if tally["fail"] > int(check.get("fail_limit", 0)):
+        return _Finding("fail", "MISSED", f"{found}; {failed[0]}", required, len(final), extra)
+    if unsure:
+        return _policy(check, _Finding("inconclusive", "NO_DATA", f"{found}; {unsure[0]}", required, len(final), extra))
+    if missing > 0:
+        wanted = advice or [str(check.get("next", ""))]
+        return _policy(
+            check,
+            _Finding(
+                "inconclusive",
+                "TOO_FEW",
+                found,
+                required,
+                len(final),
+                extra,
+                (f"{missing} more {unit} needed: {'; '.join(wanted)}",),
+            ),
+        )
+    return _Finding("pass", "", found, required, len(final), extra)
+
+
+def _count_sentence(unit: str, counted: int, passed: int, excluded: Sequence[Tuple[str, str]]) -> str:
+    codes = Counter(code for _, code in excluded)
+    aside = (
+        f", {len(excluded)} not counted ({', '.join(f'{code} x{times}' for code, times in sorted(codes.items()))})"
+        if codes
+        else ""
+    )
+    return f"{counted} {unit} counted, {passed} good{aside}"
+
+
+def _identity(check: Mapping[str, Any], row: Any, number: int) -> str:
+    """A row's name by its ``distinct`` fields; "" when one of them is unknown (it could be any row, so it is none)."""
+    fields = check.get("distinct") or []
+    if not isinstance(row, Mapping):
+        raise ProbeError(f"row {number} is no mapping: {row!r}")
+    if not fields or any(is_unknown(row.get(field)) for field in fields):
+        return ""
+    return " ".join(f"{field}={row[field]}" for field in fields)
+
+
+def _exclusion(check: Mapping[str, Any], record: Record, row: Any, root: Any) -> Optional[Mapping[str, Any]]:
+    """The first reason for which ``row`` is no sample, or None."""
+    for condition in check.get("where") or []:
+        holds = evaluate(condition, row, root).holds
+        if holds is None:
+            return {"code": f"{condition.get('code', 'EXCLUDED')}_UNKNOWN", "next": condition.get("next")}
+        if not holds:
+            return {"code": condition.get("code", "EXCLUDED"), "next": condition.get("next")}
+    settle = check.get("settle")
+    if settle:
+        since = row.get(settle["field"])
+        recorded = datetime.fromisoformat(str(record.get("at"))).timestamp()
+        if is_unknown(since) or recorded - float(since) < float(settle["s"]):
+            return {"code": "UNSETTLED", "next": f"wait {settle['s']} s after the round and collect it again"}
+    return None
+
+
+def _no_data(check: Mapping[str, Any], found: str, code: str) -> _Finding:
+    return _policy(check, _Finding("inconclusive", code, found, _required(check)))
+
+
+def _policy(check: Mapping[str, Any], finding: _Finding) -> _Finding:
+    """Apply the check's no_data policy; pass is honoured only where the check does not decide anything."""
+    policy = check.get("no_data", "inconclusive")
+    if policy == "fail" or (policy == "pass" and check.get("severity") == "observe"):
+        return _Finding(**{**vars(finding), "verdict": policy})
+    return finding
+
+
+def _required(check: Mapping[str, Any], outcome: Optional[Outcome] = None) -> str:
+    if check.get("required"):
+        return str(check["required"])
+    if outcome is not None:
+        return outcome.required
+    try:
+        return evaluate(check["pass_if"], {}, {}).required
+    except (ProbeError, KeyError, TypeError):
+        return "a readable pass_if"
+
+
+# --- which record, and is it still good --------------------------------------------------------------------------------------------------
+
+
+def _source(check: Mapping[str, Any]) -> str:
+    sample = check.get("sample") or {}
+    name = f" ({sample['name']})" if sample.get("name") else ""
+    return f"{sample.get('step')} {sample.get('leg')}{name}"
+
+
+def _real_steps(records: Sequence[Record]) -> List[Record]:
+    """Step records of real runs in the ledger's order; a check run's prediction is no evidence."""
+    return sorted((record for record in records if record.get("kind") == "step" and not record.get("check")), key=_seq)
+
+
+def _seq(record: Record) -> int:
+    return int(record.get("seq") or 0)
+
+
+def _newest_per_host(check: Mapping[str, Any], records: Sequence[Record]) -> Dict[str, Record]:
+    sample = check.get("sample") or {}
+    wanted = (str(sample.get("step")), sample.get("leg"), sample.get("name"))
+    return {
+        str(record.get("host")): record
+        for record in _real_steps(records)
+        if (str(record.get("step")), record.get("leg"), record.get("name")) == wanted
+    }
+
+
+def _failed(record: Record) -> bool:
+    result = record.get("result")
+    return isinstance(result, Mapping) and bool(result.get("failed") or result.get("unreachable"))
+
+
+def _changed(record: Record) -> bool:
+    result = record.get("result")
+    return not isinstance(result, Mapping) or bool(result.get("changed"))
+
+
+def _broken_step(record: Record, records: Sequence[Record]) -> str:
+    """A sentence if the sample, or a later act on the same step and host, failed."""
+    for other in reversed(_real_steps(records)):
+        same = (str(other.get("step")), other.get("host")) == (str(record.get("step")), record.get("host"))
+        later_act = _seq(other) > _seq(record) and other.get("leg") in ("action", "revert")
+        if same and _failed(other) and (other is record or later_act):
+            text = str((other.get("result") or {}).get("msg") or "no message")
+            return f"{other.get('step')} {other.get('leg')} failed (ledger line {other.get('seq')}): {text}"
+    return ""
+
+
+def _stale(
+    check: Mapping[str, Any],
+    gate: Mapping[str, Any],
+    record: Record,
+    records: Sequence[Record],
+    host: str,
+    age_s: int,
+) -> str:
+    ttl = timedelta(days=float(check.get("evidence_ttl_d", gate.get("evidence_ttl_d", DEFAULT_TTL_D))))
+    if age_s > ttl.total_seconds():
+        return f"the evidence is {age_s / 86400:.1f} d old, valid are {ttl.total_seconds() / 86400:g} d"
+    acts = {
+        f"{record.get('step')}/action",
+        f"{record.get('step')}/revert",
+        *(str(act) for act in check.get("after") or []),
+    }
+    for other in _real_steps(records):
+        name = f"{other.get('step')}/{other.get('leg')}"
+        if _seq(other) > _seq(record) and other.get("host") == record.get("host") and name in acts and _changed(other):
+            return f"{name} changed the host after the evidence was collected (ledger line {other.get('seq')})"
+    for name in check.get("digests") or []:
+        live = _newest_digest(name, records, host)
+        mine = record["digests"][name]
+        if live is not None and live[1] != mine:
+            return f"the evidence is about {name} {mine[:12]}, on the host is {live[1][:12]} (ledger line {live[0]})"
+    return ""
+
+
+def _newest_digest(
+    name: str, records: Sequence[Record], host: str, legs: Optional[Tuple[str, ...]] = None
+) -> Optional[Tuple[int, str]]:
+    """(seq, digest) of the newest record of ``host`` that carries ``name``, of any leg or of ``legs`` only."""
+    for record in reversed(_real_steps(records)):
+        digests = record.get("digests") or {}
+        if record.get("host") == host and name in digests and (legs is None or record.get("leg") in legs):
+            return _seq(record), str(digests[name])
+    return None
+
+
+def _drift(check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str) -> str:
+    for name in check.get("digests") or []:
+        live = _newest_digest(name, records, host)
+        deployed = _newest_digest(name, records, host, ("action", "revert"))
+        if live and deployed and live[1] != deployed[1]:
+            return f"{name} on {host} is {live[1][:12]} (ledger line {live[0]}), deployed was {deployed[1][:12]} (line {deployed[0]})"
+    return ""
+
+
+# --- waivers -----------------------------------------------------------------------------------------------------------------------------
+
+
+def _waive(check: CheckVerdict, gate: str, records: Sequence[Record], now: datetime) -> CheckVerdict:
+    """A recorded waiver of the gate turns what is merely inconclusive or expired into ``waived``, until it expires."""
+    if check.verdict not in WAIVABLE:
+        return check
+    for record in sorted(records, key=_seq, reverse=True):
+        waiver = record.get("result")
+        if (
+            record.get("kind") != "waiver"
+            or record.get("check")
+            or not isinstance(waiver, Mapping)
+            or waiver.get("gate") != gate
+        ):
+            continue
+        try:
+            until = datetime.fromisoformat(str(waiver.get("until")))
+            valid = until > now and bool(str(waiver.get("reason") or "").strip())
+        except (ValueError, TypeError):
+            valid = False
+        if valid:
+            found = f"{check.found}; waived until {until.isoformat(timespec='minutes')} by {record.get('operator')}: {waiver.get('reason')}"
+            return CheckVerdict(**{**vars(check), "verdict": "waived", "found": found})
+    return check

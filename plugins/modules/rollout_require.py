@@ -1,0 +1,63 @@
+"""Documentation of the action plugin ``rollout_require``; it runs on the controller (plugins/action/rollout_require.py)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_require
+short_description: Refuse a phase whose required gates have no valid pass
+version_added: 0.1.0
+description:
+  - Runs on the controller; first task of every phase. It writes nothing unless a waiver is given.
+  - The ledger must be unbroken. Each gate that C(playbooks/plan/plan.yml) requires must have been judged, with the newest recorded verdict
+    opening, and judging it again now on the current evidence must open too (evidence may have expired, the host may have drifted).
+  - In check mode it warns instead of failing, so that a preview of a later phase is possible; C(blocked) tells.
+options:
+  phase:
+    description: The phase about to run.
+    type: int
+    required: true
+  waive:
+    description:
+      - Name of one required gate to waive, usually C({{ waive | default(omit) }}). Only what is inconclusive or expired can be waived;
+        a failed check, an error, drift or a broken ledger never.
+    type: str
+  reason:
+    description: Why; at least 10 characters. Needed with C(waive), and recorded with operator and expiry.
+    type: str
+  waive_days:
+    description: Days until the waiver expires, 1 to 14.
+    type: int
+    default: 1
+  evidence_dir:
+    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
+    type: path
+author: [The rollout founders (@rollout)]
+attributes:
+  check_mode:
+    description: Warns in place of refusing and records no waiver.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Require the gates before phase 1
+  slomix.timetracking.rollout_require:
+    phase: 1
+    waive: "{{ waive | default(omit) }}"
+    reason: "{{ reason | default(omit) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+blocked:
+  description: Whether the phase may not run (the task fails then, except in check mode).
+  returned: always
+  type: bool
+gates:
+  description: Each required gate with recorded (the newest recorded verdict), verdict (judged now), found, required, next.
+  returned: always
+  type: list
+  elements: dict
+"""
