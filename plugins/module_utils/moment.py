@@ -117,7 +117,7 @@ def observe(host: str, port: int, password_file: str, timeout_s: float = 2.0) ->
 
 def _integer(text: Optional[str]) -> Optional[int]:
     try:
-        return int(float(text)) if text not in (None, "") else None  # type: ignore[arg-type]
+        return int(float(text)) if text else None
     except (ValueError, OverflowError):
         return None
 
