@@ -1,0 +1,144 @@
+"""Bring a world up, take it down, play on it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from build import build_all
+from containers import Podman, WorldError
+from layout import HOSTS, SSH_PORT, USER, World, load_world, prepare_folder, remove_folder
+
+BOOT_TIMEOUT_S = 120
+READY_TIMEOUT_S = 12
+DIGEST_TIMEOUT_S = 120
+PLAY_TIMEOUT_S = 300
+SETTLE_S = 1.0
+HEALTH = "http://127.0.0.1:8089/health"
+
+# One `podman exec` does all the waiting: is-system-running fails while the bus is not there yet.
+WAIT_FOR_BOOT = f"""
+deadline=$((SECONDS + {BOOT_TIMEOUT_S}))
+until state=$(systemctl is-system-running --wait 2>/dev/null) || [ "$state" = degraded ]; do
+    [ $SECONDS -lt $deadline ] || break
+    sleep 0.1
+done
+failed=$(systemctl list-units --failed --plain --no-legend | cut -d' ' -f1)
+[ "$state" = running ] && [ -z "$failed" ] && exit 0
+echo "systemd is '$state', required: running; failed units: ${{failed:-none}}"
+for unit in $failed; do journalctl --no-pager -n 15 -u "$unit"; done
+exit 1
+"""
+# The webhook Lua posts with curl in the background, which tries again when it is told to wait.
+WAIT_FOR_POSTS = "while pgrep -u et -x curl >/dev/null; do sleep 0.2; done"
+
+
+def up(podman: Podman, world: World) -> None:
+    """Fresh containers of a world; returns when both hosts are what the world promises."""
+    images = build_all(podman)
+    _remove_containers(podman, world.name)
+    prepare_folder(world)
+    podman.call("network", "create", "--label", f"rollout.world={world.name}", world.network)
+    with ThreadPoolExecutor(len(HOSTS)) as pool:
+        for done in [pool.submit(_start, podman, world, host, images[host]) for host in HOSTS]:
+            done.result()
+        for done in [pool.submit(_wait_until_ready, podman, world, host) for host in HOSTS]:
+            done.result()
+
+
+def _start(podman: Podman, world: World, host: str, image: str) -> None:
+    name = world.container(host)
+    podman.call(
+        "run", "--detach", "--name", name, "--hostname", host, "--label", f"rollout.world={world.name}",
+        "--network", world.network, "--network-alias", host,
+        "--publish", f"127.0.0.1:{world.port(host)}:{SSH_PORT[host]}",
+        "--volume", f"{world.folder / 'seed' / host}:/etc/world-seed:ro",
+        "--systemd=always", *podman.limits, image, "/sbin/init",
+    )  # fmt: skip
+
+
+def _wait_until_ready(podman: Podman, world: World, host: str) -> None:
+    name = world.container(host)
+    look = f"Look with: podman exec -it {name} journalctl -b"
+    for what, argv, timeout_s in (
+        ("did not boot", ["bash", "-c", WAIT_FOR_BOOT], BOOT_TIMEOUT_S),
+        ("is not ready", ["/usr/local/lib/world/ready.py", str(READY_TIMEOUT_S)], READY_TIMEOUT_S),
+    ):
+        done = podman.call("exec", name, *argv, check=False, timeout_s=timeout_s + 30)
+        if done.returncode:
+            raise WorldError(f"{host} of world '{world.name}' {what}: {(done.stdout + done.stderr).strip()}\n{look}")
+    done = subprocess.run(ssh_command(world, host, "true"), capture_output=True, text=True, timeout=30)
+    if done.returncode:
+        raise WorldError(f"ssh to {host} of world '{world.name}' is refused: {done.stderr.strip()}\n{look}")
+
+
+def ssh_command(world: World, host: str, *argv: str) -> list[str]:
+    """An ssh command line as an operator of the world would type it; the host key must match."""
+    return [
+        "ssh", "-F", "none", "-i", str(world.folder / "id_ed25519"), "-p", str(world.port(host)),
+        "-o", f'UserKnownHostsFile="{world.folder / "known_hosts"}"',
+        "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10",
+        f"{USER[host]}@127.0.0.1", *argv,
+    ]  # fmt: skip
+
+
+def down(podman: Podman, name: str) -> None:
+    """Remove a world: containers, network, keys. A world that is not there is no error."""
+    _remove_containers(podman, name)
+    remove_folder(name, keep_logs=False)
+
+
+def _remove_containers(podman: Podman, name: str) -> None:
+    label = f"label=rollout.world={name}"
+    containers = podman.call("ps", "--all", "--quiet", "--filter", label).stdout.split()
+    if containers:
+        podman.call("rm", "--force", "--time", "0", "--volumes", *containers)
+    networks = podman.call("network", "ls", "--quiet", "--filter", label).stdout.split()
+    if networks:
+        podman.call("network", "rm", *networks)
+
+
+def health(podman: Podman, world: World) -> dict[str, Any]:
+    """What the bot says of itself."""
+    out = podman.exec(world.container("slomix-vm"), "curl", "-sS", "--max-time", "5", HEALTH)
+    try:
+        answer: dict[str, Any] = json.loads(out)
+    except ValueError as unreadable:
+        raise WorldError(
+            f"the bot of world '{world.name}' answers {HEALTH} with {out[:200]!r}, JSON is required."
+        ) from unreadable
+    return answer
+
+
+def play(podman: Podman, name: str, match: list[str]) -> str:
+    """Play a match on the game server and wait until the bot has digested it.
+
+    ``match`` holds the arguments of the engine's own `play`: the match's name and options. Returns what the engine
+    printed. Raises WorldError when the engine refuses or the bot does not come to rest.
+    """
+    world = load_world(name)
+    health(podman, world)
+    game = world.container("et-server")
+    engine = ["env", "PYTHONPATH=/opt/engine", "python3", "-m", "python_checks.engine"]
+    said = podman.exec(game, *engine, "play", *match, "--wait", user="et", timeout_s=PLAY_TIMEOUT_S)
+    podman.exec(game, "bash", "-c", WAIT_FOR_POSTS, timeout_s=DIGEST_TIMEOUT_S)
+    wait_for_digestion(podman, world, time.time())
+    return said
+
+
+def wait_for_digestion(podman: Podman, world: World, after_unix: float) -> dict[str, Any]:
+    """Wait until the bot is idle and has polled the game server after ``after_unix`` (s); returns its last answer."""
+    deadline = time.monotonic() + DIGEST_TIMEOUT_S
+    while True:
+        now = health(podman, world)
+        if now["idle"] and now["last_poll_unix"] >= after_unix + SETTLE_S:
+            return now
+        if time.monotonic() > deadline:
+            raise WorldError(
+                f"the bot of world '{world.name}' did not come to rest within {DIGEST_TIMEOUT_S} s: {json.dumps(now)}. "
+                f"Look with: world.py exec --name {world.name} slomix-vm -- tail /opt/slomix/logs/bot.log"
+            )
+        time.sleep(0.3)
