@@ -241,8 +241,9 @@ class C0RNP0RN3StatsParser:
         dead_minutes = stats["time_dead_minutes"]
         stats["time_dead_ratio"] = dead_minutes / minutes * 100 if minutes > 0 else 0.0
         logger.info(
-            f"[TIME DEBUG] {name} R2 DIFF: time_played_min={minutes:.2f}, time_dead_ratio={stats['time_dead_ratio']:.1f}, "
-            f"time_dead_min={dead_minutes:.2f}, denied_playtime_sec={stats['denied_playtime']}"
+            f"[TIME DEBUG] {name} R2 DIFF: time_played_min={minutes:.2f}, "
+            f"time_dead_ratio={stats['time_dead_ratio']:.1f}, time_dead_min={dead_minutes:.2f}, "
+            f"denied_playtime_sec={stats['denied_playtime']}"
         )
         return player
 

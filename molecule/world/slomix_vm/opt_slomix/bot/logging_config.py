@@ -11,16 +11,14 @@ BACKUPS = 3
 
 
 def setup_logging(log_dir, level="INFO"):
-    """bot.log and the console from INFO, errors.log from WARNING, webhook.log and database.log with everything of theirs."""
+    """bot.log and the console take INFO and up, errors.log WARNING and up, webhook.log and database.log all of theirs."""
     folder = Path(log_dir)
     folder.mkdir(parents=True, exist_ok=True)
     formatter = logging.Formatter(LINE, STAMP)
     threshold = max(logging.INFO, getattr(logging, level.upper(), logging.INFO))
 
     def to_file(name, file_level):
-        handler = RotatingFileHandler(
-            folder / name, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8"
-        )
+        handler = RotatingFileHandler(folder / name, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8")
         handler.setLevel(file_level)
         handler.setFormatter(formatter)
         return handler

@@ -34,7 +34,7 @@ class FileSource(ABC):
     def _fetch(self, folder, name, target):
         """Copy one file to the local path `target`."""
 
-    def close(self):
+    def close(self):  # noqa: B027 - most sources hold nothing open
         """Drop the connection, if there is one."""
 
     def download(self, folder, name, local_dir):

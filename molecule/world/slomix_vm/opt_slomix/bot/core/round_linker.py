@@ -90,5 +90,6 @@ class RoundLinker:
     def _unresolved(map_name, round_number, reason, candidates, diff_s=None):
         shown = "" if diff_s is None else f" diff_s={diff_s:.0f}"
         logger.warning(
-            f"Round linker unresolved: map={map_name} round={round_number} reason={reason} candidates={candidates}{shown}"
+            f"Round linker unresolved: map={map_name} round={round_number} reason={reason} "
+            f"candidates={candidates}{shown}"
         )

@@ -35,7 +35,8 @@ class GametimeIngester:
         lua_round = parse_embed(embeds[0])
         logger.info(
             f"GAMETIME: {lua_round.map_name} R{lua_round.round_number} (winner={lua_round.winner}, "
-            f"playtime={lua_round.playtime_seconds}s, warmup={lua_round.warmup_seconds}s, pauses={lua_round.pause_count})"
+            f"playtime={lua_round.playtime_seconds}s, warmup={lua_round.warmup_seconds}s, "
+            f"pauses={lua_round.pause_count})"
         )
         known = await self.database.fetch_one(
             "SELECT id FROM lua_round_teams WHERE match_id = %s AND round_number = %s",

@@ -86,7 +86,9 @@ def parse_embed(embed):
     round_number = _leading_int(values.get("round"))
     end_unix = _leading_int(values.get("lua_roundend"))
     if not map_name or round_number not in (1, 2) or end_unix <= 0:
-        raise ValueError(f"embed without usable map, round or end (map={map_name!r}, round={round_number}, end={end_unix})")
+        raise ValueError(
+            f"embed without usable map, round or end (map={map_name!r}, round={round_number}, end={end_unix})"
+        )
 
     pauses = values.get("lua_pauses", "0 (0 sec)")
     pause_count, _, pause_rest = pauses.partition("(")
