@@ -2,7 +2,8 @@
 
 Lines may carry the server's time in ms in front (eight wide). Only the start of a line counts, so a chat line that
 quotes an engine message is not taken for one. Facts: recorded consoles of 2.83.1 (PUC Lua, "Lua 5.4 API") and 2.85.0
-(LuaJIT, "Lua 5.1 API"). A check for *absent* errors must search whole lines instead (``logwindow``): a Lua print without
+(LuaJIT, "Lua 5.1 API"). A check for *absent* errors must search whole lines instead (``logwindow``): a Lua print
+without
 a line end glues the engine's next message to its own text.
 """
 
@@ -190,20 +191,24 @@ def _normal(name: str) -> str:
     return name if name.endswith(".lua") else name + ".lua"
 
 
+def gametime_local(text: str) -> str:
+    """A ``gametime:`` text as ``YYYY-MM-DD-HHMMSS`` (local time, as in file names); empty if unreadable."""
+    match = _GAMETIME.match(text if text.startswith("gametime: ") else "gametime: " + text)
+    if not match or match.group(1) not in _MONTHS:
+        return ""
+    month, day, hour, minute, second, year = match.groups()
+    return f"{year}-{_MONTHS.index(month) + 1:02d}-{int(day):02d}-{hour}{minute}{second}"
+
+
 def gametime_unix(text: str, zone: Optional[datetime.tzinfo] = None) -> Optional[int]:
     """Unix seconds of a ``gametime:`` text ("Sun Nov 22 06:30:30 2026"), which is local time; None if unreadable.
 
     ``zone`` None means the zone of the machine that runs this, so call it on the game host. In the hour that exists
     twice in autumn the later instant is taken: a load must never look older than it is.
     """
-    match = _GAMETIME.match(text if text.startswith("gametime: ") else "gametime: " + text)
-    if not match or match.group(1) not in _MONTHS:
-        return None
-    month, day, hour, minute, second, year = match.groups()
+    local_text = gametime_local(text)
     try:
-        local = datetime.datetime(
-            int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=zone
-        )
+        local = datetime.datetime.strptime(local_text, "%Y-%m-%d-%H%M%S").replace(tzinfo=zone)
         return max(int(local.replace(fold=fold).timestamp()) for fold in (0, 1))
     except (ValueError, OverflowError, OSError):
         return None

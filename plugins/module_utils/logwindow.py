@@ -49,7 +49,7 @@ class Window:
 
 @dataclass
 class Found:
-    """Counts and the first matches of one pattern: each match is ``{line, groups}`` with the trimmed line."""
+    """Counts and the first matches of one pattern: each match is ``{number, line, groups}``, the line cut to 400 characters."""
 
     count: int = 0
     matches: List[Dict[str, Any]] = field(default_factory=list)
@@ -124,13 +124,13 @@ def scan(window: Window, patterns: Mapping[str, str], limit: int = 20) -> Dict[s
     """Count each named pattern (searched anywhere in a line) in the window and keep its last ``limit`` matches."""
     compiled = {name: re.compile(text) for name, text in patterns.items()}
     found = {name: Found() for name in patterns}
-    for _, _, text in lines(window):
+    for number, (_, _, text) in enumerate(lines(window)):
         for name, pattern in compiled.items():
             match = pattern.search(text)
             if match:
                 entry = found[name]
                 entry.count += 1
-                entry.matches.append({"line": text[:400], "groups": match.groupdict()})
+                entry.matches.append({"number": number, "line": text[:400], "groups": match.groupdict()})
                 del entry.matches[: max(0, len(entry.matches) - limit)]
     return found
 

@@ -13,8 +13,10 @@ author: [the etl-timetracking-rollout contributors]
 description:
   - Every release is kept under its SHA-256 with a manifest. The bytes found before the first change become a release
     too, the original.
-  - "A switch: intent noted, staged beside the target under a name that no C(lua_modules) entry can reach, synced, digest
-    verified, owner and mode as the original, renamed, folder synced, end noted. Killed anywhere, the next run goes on to
+  - "A switch: intent noted, staged beside the target under a name that no C(lua_modules) entry can reach, synced,
+    digest
+    verified, owner and mode as the original, renamed, folder synced, end noted. Killed anywhere, the next run goes on
+    to
     the same end; the server only ever sees whole files."
   - Refuses when the target holds neither the recorded nor the wished bytes (a hand edit), when the moment is wrong
     (players in a match), and when owner or mode could not be kept. The target is then untouched.
@@ -82,7 +84,7 @@ attributes:
   check_mode:
     support: full
     description: >-
-      The same path up to the first write. A wrong moment is a warning there, since the real run comes at another moment.
+      The same path up to the first write. A wrong moment is a warning there, since the real run comes at another time.
   diff_mode:
     support: full
     description: The file before and after, with URLs and other credentials masked.
