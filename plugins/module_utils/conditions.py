@@ -1,22 +1,27 @@
 """Conditions of a gate: a closed language of paths and operators over plain data, decided in three values.
 
-A condition is a mapping of one of these shapes (there is no expression text, so it can be linted, explained and tested):
+A condition is a mapping of one of these shapes (there is no expression text, so it can be linted, explained and
+tested):
 
 * leaf: ``{path: a.b[*].c, op: OP, value: X}``, or ``than: PATH`` in place of ``value`` to compare with another place;
-* count: ``{count: PATH, op: OP, value: N}`` compares how many elements PATH holds (an empty list is the number 0, a missing one is unknown);
+* count: ``{count: PATH, op: OP, value: N}`` compares how many elements PATH holds (an empty list is the number 0, a
+  missing one is unknown);
 * ``{all: [condition, ...]}`` and ``{any: [condition, ...]}``.
 
-Leaf options: ``each: all|any`` (which elements of a ``[*]`` path must hold; ``all`` unless said), ``unit: count`` (a negative or fractional
-number is unknown then), ``say`` (a sentence shown in place of the generated one), ``code`` and ``next`` (see judge.py, ``where``).
+Leaf options: ``each: all|any`` (which elements of a ``[*]`` path must hold; ``all`` unless said), ``unit: count`` (a
+negative or fractional number is unknown then), ``say`` (a sentence shown in place of the generated one), ``code`` and
+``next`` (see judge.py, ``where``).
 
-Paths: ``a.b``, ``a[0]``, ``a[*]`` (elements of a list, values of a mapping), ``.`` (the element itself); a leading ``$.`` starts at the root of the
-recorded result, anything else at the current row (which is the root where there are no rows).
+Paths: ``a.b``, ``a[0]``, ``a[*]`` (elements of a list, values of a mapping), ``.`` (the element itself); a leading
+``$.`` starts at the root of the recorded result, anything else at the current row (which is the root where there are
+no rows).
 
 Operators: eq ne lt le gt ge in not_in between is_null contains lacks.
 
-Unknown is its own value: NULL, NaN, inf, a missing path and an empty ``[*]`` are ``None`` (no data) before any operator is applied; only
-``is_null`` may look at a NULL. ``all``/``any`` follow Kleene: a False decides ``all``, a True decides ``any``, else an unknown part makes the
-whole unknown. A value of the wrong type (text against a number, True against 1) raises ``ProbeError``: it is a defect of the probe, not an answer.
+Unknown is its own value: NULL, NaN, inf, a missing path and an empty ``[*]`` are ``None`` (no data) before any
+operator is applied; only ``is_null`` may look at a NULL. ``all``/``any`` follow Kleene: a False decides ``all``, a
+True decides ``any``, else an unknown part makes the whole unknown. A value of the wrong type (text against a number,
+True against 1) raises ``ProbeError``: it is a defect of the probe, not an answer.
 """
 
 from __future__ import annotations
@@ -48,7 +53,8 @@ _SHOWN_ELEMENTS = 3
 
 
 class ProbeError(ValueError):
-    """The recorded data (or the condition) has a shape that cannot be judged: wrong type, unknown operator, bad path."""
+    """The recorded data (or the condition) has a shape that cannot be judged: wrong type, unknown operator, bad
+    path."""
 
 
 class Missing(LookupError):
@@ -57,7 +63,8 @@ class Missing(LookupError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one condition says: ``holds`` (None = no data), with what was found and what was required, each as a short sentence."""
+    """What one condition says: ``holds`` (None = no data), with what was found and what was required, each as a short
+    sentence."""
 
     holds: Optional[bool]
     found: str
@@ -65,7 +72,8 @@ class Outcome:
 
 
 def parse_path(path: str) -> Tuple[bool, List[str]]:
-    """Split a path into (starts at the root?, steps); ``*`` stands for every element. Raises ProbeError for text that is no path."""
+    """Split a path into (starts at the root?, steps); ``*`` stands for every element. Raises ProbeError for text that
+    is no path."""
     text = path
     rooted = text == "$" or text.startswith("$.") or text.startswith("$[")
     if rooted:
@@ -84,7 +92,8 @@ def parse_path(path: str) -> Tuple[bool, List[str]]:
 
 
 def resolve(path: str, row: Any, root: Any) -> List[Any]:
-    """All values that ``path`` leads to (one, unless it holds ``[*]``). Raises Missing when a part is absent, ProbeError on a bad path."""
+    """All values that ``path`` leads to (one, unless it holds ``[*]``). Raises Missing when a part is absent,
+    ProbeError on a bad path."""
     rooted, steps = parse_path(path)
     values = [root if rooted else row]
     for step in steps:
@@ -181,7 +190,8 @@ _COMPARE: Mapping[str, Callable[[Any, Any, str], bool]] = {
 
 
 def compare(op: str, found: Any, wanted: Any) -> Optional[bool]:
-    """One operator on one value: True, False or None (no data). Raises ProbeError for wrong types and unknown operators."""
+    """One operator on one value: True, False or None (no data). Raises ProbeError for wrong types and unknown
+    operators."""
     if op == "is_null":
         if found is not None and is_unknown(found):
             return None
@@ -210,7 +220,8 @@ def some(values: Iterable[Optional[bool]]) -> Optional[bool]:
 
 
 def evaluate(condition: Mapping[str, Any], row: Any, root: Any) -> Outcome:
-    """Decide ``condition`` on ``row`` (``$`` paths on ``root``). Raises ProbeError when it cannot be decided for its shape or types."""
+    """Decide ``condition`` on ``row`` (``$`` paths on ``root``). Raises ProbeError when it cannot be decided for its
+    shape or types."""
     if "all" in condition or "any" in condition:
         joint = "all" if "all" in condition else "any"
         return _combine(joint, [evaluate(part, row, root) for part in condition[joint]])
@@ -243,9 +254,9 @@ def _leaf(condition: Mapping[str, Any], row: Any, root: Any) -> Outcome:
         return Outcome(None, str(gap), required)
     if not values:
         return Outcome(None, f"{place} is empty", required)
-    results = [None if _bad_count(condition, value) else compare(op, value, wanted) for value in values]
-    holds = (some if condition.get("each") == "any" else every)(results)
-    telling = [value for value, result in zip(values, results) if result is holds]
+    results = [(value, None if _bad_count(condition, value) else compare(op, value, wanted)) for value in values]
+    holds = (some if condition.get("each") == "any" else every)(result for _, result in results)
+    telling = [value for value, result in results if result is holds]
     more = f" (and {len(telling) - _SHOWN_ELEMENTS} more)" if len(telling) > _SHOWN_ELEMENTS else ""
     shown = ", ".join(_show(value) for value in telling[:_SHOWN_ELEMENTS])
     against = f" against {condition['than']} = {_show(wanted)}" if "than" in condition else ""

@@ -1,57 +1,73 @@
-"""The judge: one pure function from a gate (data) and the ledger's records (data) to a verdict. It reads no clock, file or host.
+"""The judge: one pure function from a gate and the ledger's records to a verdict; it reads no clock, file or host.
 
 GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
 
-    gate: phase1                      # id, equal to the file's name; what rollout_gate and plan.yml call it
+    gate: phase1                 # equal to the file's name; what rollout_gate and plan.yml call it
     phase: 1
     asks: Do second rounds reach the database again?
-    evidence_ttl_d: 14                # (14) evidence older than this many days must be collected again
+    evidence_ttl_d: 14           # (14) older evidence must be collected again; at most 30
     checks:
-      - id: 1/pair                    # unique; first part = phase or step
+      - id: 1.7/pair             # unique; what stands before the slash is the step that `rollout status` shows it at
         asks: Is there one complete pair played after the load?
-        severity: critical            # (critical) critical | observe; observe is shown and never decides
-        sample: {step: "1.7", leg: verify, name: pairs}   # name only if rollout_record was given one; {group: game_servers} optional
-        digests: [webhook_lua]        # ([]) names the record must carry; see DIGESTS
-        after: ["1.6/action"]         # ([]) the record must be newer than the newest record of these step/leg that changed something
-        # --- either one sample per host: pass_if is judged on the recorded result itself; or rows of it:
-        rows: pairs                   # path of a list in the result; conditions below see one row each ($.x = the whole result)
-        distinct: [r1_id, r2_id]      # a row's identity, required with rows: a row counted twice is one sample (the worse one)
-        where:                        # ([]) a row counts as a sample only if all hold; else it is listed under its code
+        severity: critical       # (critical) or observe: shown, never decides
+        sample:                  # whose record is judged: the newest one of each host
+          step: "1.7"
+          leg: verify
+          name: pairs            # only if rollout_record was given this name
+          group: stats_hosts     # (none) then every host of this inventory group must have a record
+        digests: [webhook_lua]   # ([]) names that the record must carry; see DIGESTS
+        after: [1.6/action]      # ([]) the sample must be newer than what these legs last changed
+
+        # Without rows, pass_if is judged once, on the recorded result itself. With rows, on each row of a list in it:
+        rows: pairs              # path of the list; conditions see one row, and the whole result under $.
+        distinct: [r1_id, r2_id] # needed with rows: what identifies one; the same one twice counts once, as the worse
+        where:                   # ([]) a row is a sample only if all of these hold; else it is listed under the code
           - {path: r1_start_unix, op: gt, than: $.loaded_unix, code: BEFORE_LOAD, next: play a new pair}
-          - {path: r2_limit_fractional, op: eq, value: true, code: INTEGRAL_LIMIT, next: play one more R2 with a fractional limit}
-        min_samples: 1                # (1) counted after exclusions
-        sample_unit: r1r2_pair        # (r1r2_pair with rows)
-        fail_limit: 0                 # (0) so many counted rows may miss pass_if; > 0 only with fail_limit_reason
-        settle: {field: captured_unix, s: 120}   # (none) a row younger than this when recorded is excluded as UNSETTLED; unix seconds
-        # --- the decision (language: conditions.py)
+          - {path: r2_fractional, op: eq, value: true, code: INTEGRAL_LIMIT, next: play one more fractional R2}
+        min_samples: 1           # (1) good ones that are needed, after exclusions
+        sample_unit: r1r2_pair   # (r1r2_pair) what a row is called in messages
+        fail_limit: 0            # (0) counted rows that may miss pass_if; more only with fail_limit_reason
+        settle: {field: captured_unix, s: 120}  # (none) a row younger than this when recorded is UNSETTLED
+
+        # The decision; the language of conditions is described in conditions.py.
         pass_if: {all: [{path: r1_links, op: eq, value: 1}, {path: r2_links, op: eq, value: 1}]}
-        fail_if: {path: r2_links, op: eq, value: 0}        # optional; with it, what is neither is inconclusive; both -> fail
-        no_data: inconclusive         # (inconclusive) or fail; pass only for severity observe; anything but the default needs no_data_reason
-        required: both rows of the pair are linked one to one     # optional sentence in place of the generated one
-        next: play one R1 and R2 on the same map                 # what would settle it (required)
-        good: {loaded_unix: 100, pairs: [{r1_id: 1, ...}]}       # a result that passes (required): the ground of the mutants
-        mutants:                      # (>= 1 required) each changes `good`; `expect` is the only right verdict
+        fail_if: {path: r2_links, op: eq, value: 0}  # (not pass_if) with it, what is neither is inconclusive
+        no_data: inconclusive    # (inconclusive) or fail, with no_data_reason; pass only where severity is observe
+        required: both rows are linked one to one    # (generated from pass_if) one sentence
+        next: play one R1 and R2 on the same map     # needed: what would settle it
+
+        # The proof that the check can pass, and that it can fail.
+        good:                    # needed: a result that passes
+          loaded_unix: 100
+          pairs: [{r1_id: 1, r2_id: 2, r1_start_unix: 110, r2_fractional: true, r1_links: 1, r2_links: 1}]
+        mutants:                 # needed, one of them with expect: fail; each changes `good`
           - {name: R2 has no Lua row, set: {"pairs[0].r2_links": 0}, expect: fail}
-          - {name: the limit is whole, set: {"pairs[0].r2_limit_fractional": false}, expect: inconclusive}
-          - {name: no pair at all, set: {pairs: []}, expect: inconclusive}
-          # other keys: drop: [path, ...], result: {...} (in place of good), age_d: 15, digests: {webhook_lua: live-differs}, absent: true
+          - {name: the limit is whole, set: {"pairs[0].r2_fractional": false}, expect: inconclusive}
+          - {name: the field is gone, drop: ["pairs[0].r2_links"], expect: inconclusive}
+          - {name: too old, age_d: 15, expect: expired}
+          - {name: another file runs, digests: {webhook_lua: "00"}, expect: drift}
+          # also: result (in place of good), absent: true (no record at all)
 
-RECORDS are the ledger's lines (ledger.py): a sample is the newest record of kind ``step`` with that step, leg and name, one per host. Records of
-check runs are not seen. ``result.failed``/``unreachable`` is an error (a newer failing record beats an older passing one), ``skipped`` is no data.
-A revert, or an action that changed something, recorded later for the same step and host voids the sample: it must be collected again.
+RECORDS are the ledger's lines (ledger.py): a sample is the newest record of kind ``step`` with that step, leg and
+name, one per host. Records of check runs are not seen. ``result.failed``/``unreachable`` is an error (a newer failing
+record beats an older passing one), ``skipped`` is no data. A revert, or an action that changed something, recorded
+later for the same step and host voids the sample: it must be collected again.
 
-DIGESTS: records carry ``digests: {name: hex}``, what runs on that host. If the newest record with a name differs from the newest *action or
-revert* record with it, somebody else changed the host: ``drift``. If the sample's digest differs from the newest, it proves an older file: ``expired``.
+DIGESTS: records carry ``digests: {name: hex}``, what runs on their host. If on a host the newest record with a name
+differs from the newest *action or revert* record with it, somebody else changed the host: ``drift``. If the sample
+names another digest than the newest, it proves an older file: ``expired``. A sample of a host that was never deployed
+to (a database host that judges rounds of a game host) is held against all hosts that were.
 
-VERDICTS, weakest authority last: broken (ledger) > drift > error > fail > expired > inconclusive > waived > pass. Only pass (or a recorded, unexpired
-waiver of what is merely inconclusive or expired) opens. A check with no sample, no rows or an unknown value is inconclusive, never pass.
+VERDICTS, weakest authority last: broken (ledger) > drift > error > fail > expired > inconclusive > waived > pass.
+Only pass (or a recorded, unexpired waiver of what is merely inconclusive or expired) opens. A check with no sample,
+no rows or an unknown value is inconclusive, never pass.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.conditions import (
@@ -59,9 +75,17 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.conditions imp
     Outcome,
     ProbeError,
     evaluate,
-    every,
     is_unknown,
     resolve,
+)
+from ansible_collections.slomix.timetracking.plugins.module_utils.samples import (
+    Record,
+    drift,
+    failed_step,
+    newest_per_host,
+    seq_of,
+    source,
+    stale,
 )
 
 ORDER = ("pass", "waived", "inconclusive", "expired", "fail", "error", "drift", "broken")
@@ -77,12 +101,9 @@ EXIT_CODES: Mapping[str, int] = {
 }
 WAIVABLE = ("inconclusive", "expired")
 OPENS = ("pass", "waived")
-DEFAULT_TTL_D = 14
 DEFAULT_UNIT = "r1r2_pair"
 # Clocks of one machine do not run backwards by more than a correction of this size.
 CLOCK_TOLERANCE_S = 60
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -140,10 +161,12 @@ def judge(
     hosts: Optional[Mapping[str, Sequence[str]]] = None,
     ledger_fault: str = "",
 ) -> GateVerdict:
-    """Judge ``gate`` on ``records`` at ``now`` (aware datetime). Total: a malformed gate or record gives ``error``, never an exception.
+    """Judge ``gate`` on ``records`` at ``now`` (aware datetime). Total: a malformed gate or record gives ``error``,
+    never an exception.
 
-    ``hosts`` maps inventory groups to host names: a check whose sample names a ``group`` needs a record of each host in it (and only those).
-    ``ledger_fault`` is what ledger.verify found; anything but "" makes the verdict ``broken``, whatever the records say.
+    ``hosts`` maps inventory groups to host names: a check whose sample names a ``group`` needs a record of each host
+    in it (and only those). ``ledger_fault`` is what ledger.verify found; anything but "" makes the verdict
+    ``broken``, whatever the records say.
     """
     checks = [_judge_check(check, gate, records, now, hosts or {}) for check in gate.get("checks") or []]
     checks = [_waive(check, str(gate.get("gate")), records, now) for check in checks]
@@ -178,7 +201,7 @@ def judge(
     )
 
 
-# --- one check ---------------------------------------------------------------------------------------------------------------------------
+# --- one check --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -203,13 +226,12 @@ def _judge_check(
     now: datetime,
     hosts: Mapping[str, Sequence[str]],
 ) -> CheckVerdict:
-    newest = _newest_per_host(check, records)
+    newest = newest_per_host(check, records)
     group = (check.get("sample") or {}).get("group")
     expected = list(hosts[group]) if group in hosts else sorted(newest)
     findings = {host: _judge_host(check, gate, newest.get(host), records, host, now) for host in expected}
     if not findings:
-        source = _source(check)
-        findings = {"": _no_data(check, f"nothing is recorded of step {source}", "NO_DATA")}
+        findings = {"": _no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")}
     verdict = worst(finding.verdict for finding in findings.values())
     deciding = {host: finding for host, finding in findings.items() if finding.verdict == verdict}
     named = len(findings) > 1
@@ -240,13 +262,13 @@ def _judge_host(
     now: datetime,
 ) -> _Finding:
     if record is None:
-        return _no_data(check, f"nothing is recorded of step {_source(check)}", "NO_DATA")
+        return _no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")
     try:
         age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
         finding = _sound(check, gate, record, records, host, age_s) or _decide(check, record)
     except (ProbeError, TypeError, ValueError) as error:
         return _Finding("error", "PROBE_ERROR", str(error), _required(check), seq=record.get("seq"))
-    return _Finding(**{**vars(finding), "seq": record.get("seq"), "age_s": age_s})
+    return replace(finding, seq=record.get("seq"), age_s=age_s)
 
 
 def _sound(
@@ -259,11 +281,11 @@ def _sound(
 ) -> Optional[_Finding]:
     """Reasons not to look into the sample at all, strongest first; None when it may be judged."""
     required = _required(check)
-    again = f"collect it again: run the {_source(check)} task of phase {record.get('phase')}"
-    drift = _drift(check, record, records, host)
-    if drift:
-        return _Finding("drift", "DRIFT", drift, "what runs is what was deployed", advice=(_DRIFT_ADVICE,))
-    broken = _broken_step(record, records)
+    again = f"collect it again: run the {source(check)} task of phase {record.get('phase')}"
+    drifted = drift(check, records, host)
+    if drifted:
+        return _Finding("drift", "DRIFT", drifted, "what runs is what was deployed", advice=(_DRIFT_ADVICE,))
+    broken = failed_step(record, records)
     if broken:
         return _Finding("error", "STEP_FAILED", broken, required, advice=("mend the cause and run the phase again",))
     if age_s < -CLOCK_TOLERANCE_S:
@@ -278,12 +300,12 @@ def _sound(
     if not isinstance(result, Mapping):
         return _Finding("error", "PROBE_ERROR", f"the recorded result is {result!r}", "a mapping", advice=(again,))
     if result.get("skipped") is True:
-        return _no_data(check, f"step {_source(check)} was skipped", "NO_DATA")
+        return _no_data(check, f"step {source(check)} was skipped", "NO_DATA")
     lacking = [name for name in check.get("digests") or [] if name not in (record.get("digests") or {})]
     if lacking:
         return _no_data(check, f"the record does not say which {', '.join(lacking)} it is about", "NO_DIGEST")
-    stale = _stale(check, gate, record, records, host, age_s)
-    return _Finding("expired", "STALE", stale, required, advice=(again,)) if stale else None
+    old = stale(check, gate, record, records, host, age_s)
+    return _Finding("expired", "STALE", old, required, advice=(again,)) if old else None
 
 
 _DRIFT_ADVICE = "look at the host: keep the change by deploying it, or deploy the recorded file again"
@@ -304,7 +326,8 @@ def _decide(check: Mapping[str, Any], record: Record) -> _Finding:
 
 
 def _decide_sample(check: Mapping[str, Any], row: Any, root: Any) -> Tuple[str, Outcome]:
-    """(pass | fail | between | unknown, the outcome that tells why) for one sample. A certain failure outweighs an unknown."""
+    """(pass | fail | between | unknown, the outcome that tells why) for one sample. A certain failure outweighs an
+    unknown."""
     good = evaluate(check["pass_if"], row, root)
     bad = evaluate(check["fail_if"], row, root) if check.get("fail_if") else None
     if bad is not None and bad.holds is True:
@@ -424,7 +447,7 @@ def _policy(check: Mapping[str, Any], finding: _Finding) -> _Finding:
     """Apply the check's no_data policy; pass is honoured only where the check does not decide anything."""
     policy = check.get("no_data", "inconclusive")
     if policy == "fail" or (policy == "pass" and check.get("severity") == "observe"):
-        return _Finding(**{**vars(finding), "verdict": policy})
+        return replace(finding, verdict=policy)
     return finding
 
 
@@ -439,111 +462,14 @@ def _required(check: Mapping[str, Any], outcome: Optional[Outcome] = None) -> st
         return "a readable pass_if"
 
 
-# --- which record, and is it still good --------------------------------------------------------------------------------------------------
-
-
-def _source(check: Mapping[str, Any]) -> str:
-    sample = check.get("sample") or {}
-    name = f" ({sample['name']})" if sample.get("name") else ""
-    return f"{sample.get('step')} {sample.get('leg')}{name}"
-
-
-def _real_steps(records: Sequence[Record]) -> List[Record]:
-    """Step records of real runs in the ledger's order; a check run's prediction is no evidence."""
-    return sorted((record for record in records if record.get("kind") == "step" and not record.get("check")), key=_seq)
-
-
-def _seq(record: Record) -> int:
-    return int(record.get("seq") or 0)
-
-
-def _newest_per_host(check: Mapping[str, Any], records: Sequence[Record]) -> Dict[str, Record]:
-    sample = check.get("sample") or {}
-    wanted = (str(sample.get("step")), sample.get("leg"), sample.get("name"))
-    return {
-        str(record.get("host")): record
-        for record in _real_steps(records)
-        if (str(record.get("step")), record.get("leg"), record.get("name")) == wanted
-    }
-
-
-def _failed(record: Record) -> bool:
-    result = record.get("result")
-    return isinstance(result, Mapping) and bool(result.get("failed") or result.get("unreachable"))
-
-
-def _changed(record: Record) -> bool:
-    result = record.get("result")
-    return not isinstance(result, Mapping) or bool(result.get("changed"))
-
-
-def _broken_step(record: Record, records: Sequence[Record]) -> str:
-    """A sentence if the sample, or a later act on the same step and host, failed."""
-    for other in reversed(_real_steps(records)):
-        same = (str(other.get("step")), other.get("host")) == (str(record.get("step")), record.get("host"))
-        later_act = _seq(other) > _seq(record) and other.get("leg") in ("action", "revert")
-        if same and _failed(other) and (other is record or later_act):
-            text = str((other.get("result") or {}).get("msg") or "no message")
-            return f"{other.get('step')} {other.get('leg')} failed (ledger line {other.get('seq')}): {text}"
-    return ""
-
-
-def _stale(
-    check: Mapping[str, Any],
-    gate: Mapping[str, Any],
-    record: Record,
-    records: Sequence[Record],
-    host: str,
-    age_s: int,
-) -> str:
-    ttl = timedelta(days=float(check.get("evidence_ttl_d", gate.get("evidence_ttl_d", DEFAULT_TTL_D))))
-    if age_s > ttl.total_seconds():
-        return f"the evidence is {age_s / 86400:.1f} d old, valid are {ttl.total_seconds() / 86400:g} d"
-    acts = {
-        f"{record.get('step')}/action",
-        f"{record.get('step')}/revert",
-        *(str(act) for act in check.get("after") or []),
-    }
-    for other in _real_steps(records):
-        name = f"{other.get('step')}/{other.get('leg')}"
-        if _seq(other) > _seq(record) and other.get("host") == record.get("host") and name in acts and _changed(other):
-            return f"{name} changed the host after the evidence was collected (ledger line {other.get('seq')})"
-    for name in check.get("digests") or []:
-        live = _newest_digest(name, records, host)
-        mine = record["digests"][name]
-        if live is not None and live[1] != mine:
-            return f"the evidence is about {name} {mine[:12]}, on the host is {live[1][:12]} (ledger line {live[0]})"
-    return ""
-
-
-def _newest_digest(
-    name: str, records: Sequence[Record], host: str, legs: Optional[Tuple[str, ...]] = None
-) -> Optional[Tuple[int, str]]:
-    """(seq, digest) of the newest record of ``host`` that carries ``name``, of any leg or of ``legs`` only."""
-    for record in reversed(_real_steps(records)):
-        digests = record.get("digests") or {}
-        if record.get("host") == host and name in digests and (legs is None or record.get("leg") in legs):
-            return _seq(record), str(digests[name])
-    return None
-
-
-def _drift(check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str) -> str:
-    for name in check.get("digests") or []:
-        live = _newest_digest(name, records, host)
-        deployed = _newest_digest(name, records, host, ("action", "revert"))
-        if live and deployed and live[1] != deployed[1]:
-            return f"{name} on {host} is {live[1][:12]} (ledger line {live[0]}), deployed was {deployed[1][:12]} (line {deployed[0]})"
-    return ""
-
-
-# --- waivers -----------------------------------------------------------------------------------------------------------------------------
+# --- waivers ----------------------------------------------------------------------------------------------------------
 
 
 def _waive(check: CheckVerdict, gate: str, records: Sequence[Record], now: datetime) -> CheckVerdict:
     """A recorded waiver of the gate turns what is merely inconclusive or expired into ``waived``, until it expires."""
     if check.verdict not in WAIVABLE:
         return check
-    for record in sorted(records, key=_seq, reverse=True):
+    for record in sorted(records, key=seq_of, reverse=True):
         waiver = record.get("result")
         if (
             record.get("kind") != "waiver"
@@ -558,6 +484,6 @@ def _waive(check: CheckVerdict, gate: str, records: Sequence[Record], now: datet
         except (ValueError, TypeError):
             valid = False
         if valid:
-            found = f"{check.found}; waived until {until.isoformat(timespec='minutes')} by {record.get('operator')}: {waiver.get('reason')}"
-            return CheckVerdict(**{**vars(check), "verdict": "waived", "found": found})
+            terms = f"until {until.isoformat(timespec='minutes')} by {record.get('operator')}: {waiver.get('reason')}"
+            return replace(check, verdict="waived", found=f"{check.found}; waived {terms}")
     return check

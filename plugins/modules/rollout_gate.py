@@ -7,7 +7,8 @@ module: rollout_gate
 short_description: Judge a gate on the recorded evidence and record the verdict
 version_added: 0.1.0
 description:
-  - Runs on the controller; run it once, on localhost or with C(run_once). Reads C(playbooks/plan/gates/<gate>.yml) and the ledger, calls the
+  - Runs on the controller; run it once, on localhost or with C(run_once). Reads C(playbooks/plan/gates/<gate>.yml) and
+  the ledger, calls the
     pure judge, shows the verdict as a table and appends it to the ledger.
   - It measures nothing. Run the steps' verify legs (C(playbooks/validate.yml)) before it to judge fresh evidence.
   - In check mode it judges what is on record and writes nothing.
@@ -17,7 +18,8 @@ options:
     type: str
     required: true
   require:
-    description: Fail the task unless the verdict opens (C(pass), or C(waived) by a recorded waiver). Never fails in check mode.
+    description: Fail the task unless the verdict opens (C(pass), or C(waived) by a recorded waiver). Never fails in
+    check mode.
     type: bool
     default: false
   evidence_dir:
@@ -62,7 +64,8 @@ next:
   returned: always
   type: str
 checks:
-  description: Every check with id, asks, verdict, severity, code, found, required, next, samples, excluded, evidence (ledger lines), age_s.
+  description: Every check with id, asks, verdict, severity, code, found, required, next, samples, excluded, evidence
+  (ledger lines), age_s.
   returned: always
   type: list
   elements: dict

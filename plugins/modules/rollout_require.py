@@ -1,4 +1,5 @@
-"""Documentation of the action plugin ``rollout_require``; it runs on the controller (plugins/action/rollout_require.py)."""
+"""Documentation of the action plugin ``rollout_require``; it runs on the controller
+(plugins/action/rollout_require.py)."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ short_description: Refuse a phase whose required gates have no valid pass
 version_added: 0.1.0
 description:
   - Runs on the controller; first task of every phase. It writes nothing unless a waiver is given.
-  - The ledger must be unbroken. Each gate that C(playbooks/plan/plan.yml) requires must have been judged, with the newest recorded verdict
-    opening, and judging it again now on the current evidence must open too (evidence may have expired, the host may have drifted).
+  - The ledger must be unbroken. Each gate that C(playbooks/plan/plan.yml) requires must have been judged, with the
+  newest recorded verdict
+    opening, and judging it again now on the current evidence must open too (evidence may have expired, the host may
+    have drifted).
   - In check mode it warns instead of failing, so that a preview of a later phase is possible; C(blocked) tells.
 options:
   phase:
@@ -18,7 +21,8 @@ options:
     required: true
   waive:
     description:
-      - Name of one required gate to waive, usually C({{ waive | default(omit) }}). Only what is inconclusive or expired can be waived;
+      - Name of one required gate to waive, usually C({{ waive | default(omit) }}). Only what is inconclusive or
+      expired can be waived;
         a failed check, an error, drift or a broken ledger never.
     type: str
   reason:
@@ -56,7 +60,8 @@ blocked:
   returned: always
   type: bool
 gates:
-  description: Each required gate with recorded (the newest recorded verdict), verdict (judged now), found, required, next.
+  description: Each required gate with recorded (the newest recorded verdict), verdict (judged now), found, required,
+  next.
   returned: always
   type: list
   elements: dict

@@ -1,0 +1,108 @@
+"""Refuse a phase whose required gates do not open, on the controller. Documented in
+plugins/modules/rollout_require.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+from ansible_collections.slomix.timetracking.plugins.module_utils.judge import WAIVABLE
+from ansible_collections.slomix.timetracking.plugins.module_utils.plan import required_gates
+
+from python_checks.gates.evidence import evidence_dir, fault, groups, plan_dir
+from python_checks.gates.files import PlanError, load_plan
+from python_checks.gates.identity import body
+from python_checks.gates.requirements import Standing, standing
+
+_SPEC = {
+    "phase": {"type": "int", "required": True},
+    "waive": {"type": "str"},
+    "reason": {"type": "str"},
+    "waive_days": {"type": "int", "default": 1},
+    "evidence_dir": {"type": "path"},
+}
+SHORTEST_REASON = 10
+LONGEST_WAIVER_D = 14
+
+
+class ActionModule(ActionBase):
+    """First task of every phase."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The task's result; see RETURN."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _, options = self.validate_argument_spec(argument_spec=_SPEC)
+        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir())
+        plan_folder = plan_dir(variables)
+        checking = bool(self._task.check_mode)
+        try:
+            needed = required_gates(load_plan(plan_folder), options["phase"])
+        except (PlanError, KeyError) as error:
+            raise AnsibleActionFail(f"phase {options['phase']} cannot be run: {error.args[0]}") from error
+
+        def look() -> list[Standing]:
+            records = ledger.read(str(folder))
+            moment = datetime.now(UTC)
+            return [standing(gate, records, moment, groups(variables), fault(folder), plan_folder) for gate in needed]
+
+        gates = look()
+        if options["waive"] and not checking:
+            self._waive(options, gates, str(folder), variables)
+            gates = look()
+        broken = fault(folder)
+        blocked = [gate for gate in gates if not gate.opens]
+        text = "; ".join(gate.sentence() for gate in blocked)
+        if broken and not text:
+            text = f"the ledger in {folder} is broken: {broken}. Next: rollout evidence verify"
+        result = {
+            "changed": False,
+            "blocked": bool(text),
+            "failed": bool(text) and not checking,
+            "gates": [gate.as_dict() for gate in gates],
+            "msg": f"phase {options['phase']} may run" if not text else f"phase {options['phase']} is refused: {text}",
+        }
+        if text and checking:
+            self._display.warning(f"check mode goes on, a real run would stop here: {result['msg']}")
+        return result
+
+    def _waive(self, options: dict[str, Any], gates: list[Standing], folder: str, variables: dict[str, Any]) -> None:
+        """Record a waiver if it is allowed; fail with the reason if not."""
+        name, reason, days = options["waive"], (options["reason"] or "").strip(), options["waive_days"]
+        gate = next((one for one in gates if one.gate == name), None)
+        if gate is None:
+            known = ", ".join(one.gate for one in gates) or "none"
+            raise AnsibleActionFail(
+                f"there is no gate {name} before phase {options['phase']} to waive; there are: {known}"
+            )
+        if gate.opens:
+            return
+        if gate.verdict not in WAIVABLE:
+            raise AnsibleActionFail(
+                f"gate {name} is {gate.verdict}, which cannot be waived; only {' or '.join(WAIVABLE)} can. "
+                f"Found: {gate.found}. Next: {gate.next}"
+            )
+        if len(reason) < SHORTEST_REASON:
+            raise AnsibleActionFail(
+                f"a waiver of gate {name} needs a reason of {SHORTEST_REASON} characters or more: -e reason='...'"
+            )
+        if not 1 <= days <= LONGEST_WAIVER_D:
+            raise AnsibleActionFail(f"a waiver lasts 1 to {LONGEST_WAIVER_D} days, waive_days is {days}")
+        waiver = {
+            "gate": name,
+            "verdict": gate.verdict,
+            "found": gate.found,
+            "reason": reason,
+            "until": (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds"),
+        }
+        try:
+            ledger.append(folder, body("waiver", gate.phase, waiver, plan_dir(variables), host="localhost"))
+        except (ledger.LedgerError, OSError) as error:
+            raise AnsibleActionFail(f"the waiver could not be recorded: {error}") from error

@@ -1,0 +1,3 @@
+"""Controller side of gates and evidence: files of the plan, what is shown of a verdict, and the subcommands around
+the
+ledger."""

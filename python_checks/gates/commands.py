@@ -1,0 +1,190 @@
+"""``rollout status | gate | log | evidence | plan``: read the ledger and say where the rollout stands. They measure
+nothing and touch no host."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+DEFAULT_EVIDENCE = "evidence/demo"
+ENVIRONMENT = "ROLLOUT_EVIDENCE_DIR"
+# `rollout evidence verify`: the ledger could not be looked at, which is neither intact nor broken.
+UNREADABLE = 2
+
+
+def register(commands: Any) -> None:
+    """Add the subcommands of this group."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--evidence",
+        metavar="DIR",
+        help=f"folder of the ledger (${ENVIRONMENT}, else {DEFAULT_EVIDENCE} of the checkout)",
+    )
+    one = commands.add_parser(
+        "status", parents=[common], help="the plan's steps with state, verdict, age and the next thing to do"
+    )
+    one.set_defaults(run=_status)
+    one = commands.add_parser(
+        "gate",
+        parents=[common],
+        help="judge a phase's gate on what is recorded",
+        description="Exit code: 0 pass, 1 fail, 2 error, 3 inconclusive or expired, 4 blocked, 5 waived.",
+    )
+    one.add_argument("phase", type=int, metavar="PHASE")
+    one.add_argument("--json", action="store_true", help="the verdict as JSON")
+    one.set_defaults(run=_gate)
+    one = commands.add_parser("log", parents=[common], help="the ledger's records, newest last")
+    one.add_argument("-n", type=_count, default=20, metavar="COUNT", help="so many of the newest (20)")
+    one.set_defaults(run=_log)
+    evidence = commands.add_parser("evidence", help="verify, show or repair the evidence ledger").add_subparsers(
+        metavar="ACTION", required=True
+    )
+    one = evidence.add_parser("verify", parents=[common], help="exit code: 0 intact, 1 broken, 2 could not judge")
+    one.set_defaults(run=_verify)
+    one = evidence.add_parser("show", parents=[common], help="one record as JSON")
+    one.add_argument("seq", type=_count, metavar="SEQ", help="number of the record, see rollout log")
+    one.set_defaults(run=_show)
+    one = evidence.add_parser(
+        "repair", parents=[common], help="set a line aside that a crash cut in its middle, and record that"
+    )
+    one.set_defaults(run=_repair)
+    plan = commands.add_parser("plan", help="the plan as data").add_subparsers(metavar="ACTION", required=True)
+    one = plan.add_parser("lint", help="refuse an unsound plan and gates that cannot fail")
+    one.set_defaults(run=_lint)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def evidence_dir(arguments: argparse.Namespace) -> Path:
+    """The ledger's folder: option, environment, or the demo's below the checkout."""
+    from python_checks.gates.files import ROOT
+
+    named = arguments.evidence or os.environ.get(ENVIRONMENT)
+    return Path(named) if named else ROOT / DEFAULT_EVIDENCE
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    from python_checks.gates import files, text
+    from python_checks.gates.evidence import fault
+    from python_checks.gates.status import status
+
+    folder = evidence_dir(arguments)
+    broken = fault(folder)
+    plan = files.load_plan()
+    gates = {name: files.load_gate(name) for name in files.gate_names()}
+    rows = status(plan, gates, ledger.read(str(folder)), now=datetime.now(UTC), ledger_fault=broken)
+    cells = [["step", "title", "state", "verdict", "age", "next"]]
+    cells += [[row.step, row.title, row.state, row.verdict, text.age(row.age_s), row.next] for row in rows]
+    print(f"{plan['plan']} ({plan['version']}), evidence in {folder}")
+    if broken:
+        print(
+            f"THE LEDGER IS BROKEN: {broken}. Every phase is blocked. Run: rollout evidence verify --evidence {folder}"
+        )
+    print("\n".join(text.table(cells, ["", *(row.verdict for row in rows)], sys.stdout.isatty())))
+    return 0
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+    from ansible_collections.slomix.timetracking.plugins.module_utils.judge import EXIT_CODES
+
+    from python_checks.gates import files, text
+    from python_checks.gates.evaluate import judge_gate
+    from python_checks.gates.evidence import fault
+
+    phase = next((item for item in files.load_plan()["phases"] if item["phase"] == arguments.phase), None)
+    if phase is None or phase["state"] != "built":
+        why = "not in the plan" if phase is None else "not built yet"
+        print(f"phase {arguments.phase} has no gate: it is {why}; see rollout status")
+        return EXIT_CODES["error"]
+    folder = evidence_dir(arguments)
+    verdict = judge_gate(phase["gate"], ledger.read(str(folder)), now=datetime.now(UTC), ledger_fault=fault(folder))
+    if arguments.json:
+        print(json.dumps(verdict.as_dict(), indent=2))
+    else:
+        print(
+            "\n".join(
+                text.verdict_lines(
+                    verdict.as_dict(), colour=sys.stdout.isatty(), note=f"judged on what is recorded in {folder}"
+                )
+            )
+        )
+    return verdict.exit_code
+
+
+def _log(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    from python_checks.gates import text
+    from python_checks.gates.evidence import fault
+
+    folder = evidence_dir(arguments)
+    records = ledger.read(str(folder))
+    print("\n".join(text.log_lines(records[-arguments.n :])) if records else f"nothing is recorded in {folder}")
+    broken = fault(folder)
+    if broken:
+        print(f"THE LEDGER IS BROKEN: {broken}. Run: rollout evidence verify --evidence {folder}")
+    return 1 if broken else 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    folder = evidence_dir(arguments)
+    if not folder.is_dir():
+        print(f"{folder} does not exist, so there is nothing to verify; name the folder with --evidence")
+        return UNREADABLE
+    try:
+        state = ledger.verify(str(folder))
+    except (ledger.LedgerError, OSError) as error:
+        print(f"the ledger in {folder} cannot be judged: {error}")
+        return UNREADABLE
+    if not state.intact:
+        print(f"BROKEN: {state.fault}. {ledger.advice(state)}.")
+        return 1
+    print(f"intact: {state.records} records, head {state.head}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    folder = evidence_dir(arguments)
+    records = ledger.read(str(folder))
+    if arguments.seq > len(records):
+        print(f"there is no record {arguments.seq} in {folder}; it holds {len(records)}")
+        return 1
+    print(json.dumps(records[arguments.seq - 1], indent=2, sort_keys=True))
+    return 0
+
+
+def _repair(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    try:
+        record = ledger.repair(str(evidence_dir(arguments)))
+    except ledger.LedgerError as error:
+        print(f"not repaired: {error}")
+        return 1
+    print(f"repaired: {record['result']['note']} (record {record['seq']})")
+    return 0
+
+
+def _lint(arguments: argparse.Namespace) -> int:
+    from python_checks.gates.evaluate import lint_all
+
+    problems = lint_all()
+    print("\n".join(problems) if problems else "the plan and its gates are sound")
+    return 1 if problems else 0

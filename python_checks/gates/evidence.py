@@ -1,0 +1,39 @@
+"""What the action plugins read out of task variables: where the evidence and the plan lie, and which hosts there
+are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+from python_checks.gates.files import PLAN_DIR
+
+
+def evidence_dir(option: str | None, variables: Mapping[str, Any], base: str) -> Path:
+    """The ledger's folder: the task's option, else rollout_evidence_dir; relative ones start at the playbook's folder
+    ``base``."""
+    named = option or variables.get("rollout_evidence_dir")
+    if not named:
+        raise ledger.LedgerError("no evidence folder is named; set rollout_evidence_dir in the inventory")
+    return Path(base, str(named)).expanduser()
+
+
+def plan_dir(variables: Mapping[str, Any]) -> Path:
+    """The folder of plan.yml and gates/: rollout_plan_dir, else the project's own."""
+    return Path(str(variables.get("rollout_plan_dir") or PLAN_DIR))
+
+
+def groups(variables: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The inventory's groups, whatever --limit says: a gate wants evidence of every host."""
+    return {str(name): [str(host) for host in hosts] for name, hosts in (variables.get("groups") or {}).items()}
+
+
+def fault(folder: Path) -> str:
+    """What is wrong with the ledger; "" when it is intact or not begun."""
+    try:
+        return ledger.verify(str(folder)).fault
+    except (ledger.LedgerError, OSError) as error:
+        return str(error)

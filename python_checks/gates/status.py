@@ -1,0 +1,142 @@
+"""Where the rollout stands: the plan's steps as rows, from the plan, the gates and the ledger. Pure; commands.py
+shows
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.slomix.timetracking.plugins.module_utils.judge import OPENS, GateVerdict, judge, worst
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the screen. ``verdict`` is "-" where there is nothing to judge yet; ``age_s`` is that of the newest
+    record."""
+
+    step: str
+    title: str
+    state: str
+    verdict: str
+    age_s: float | None
+    next: str
+
+
+def status(
+    plan: Mapping[str, Any],
+    gates: Mapping[str, Mapping[str, Any]],
+    records: Sequence[Mapping[str, Any]],
+    *,
+    now: datetime,
+    ledger_fault: str = "",
+) -> list[Row]:
+    """Rows in plan order, each phase's steps followed by its gate, judged now. ``gates`` are the loaded gate files by
+    name."""
+    rows: list[Row] = []
+    opened: dict[int, bool] = {}
+    for phase in plan["phases"]:
+        number = phase["phase"]
+        if phase["state"] != "built":
+            rows += [Row(step["id"], step["title"], "not built yet", "-", None, "") for step in phase["steps"]]
+            continue
+        waiting = [needed for needed in phase["requires"] if not opened.get(needed)]
+        gate = gates.get(phase["gate"])
+        verdict = (
+            judge(gate, records, now=now, hosts=last_hosts(records, phase["gate"]), ledger_fault=ledger_fault)
+            if gate
+            else None
+        )
+        rows += [_step_row(phase, step, verdict, records, now, waiting) for step in phase["steps"]]
+        rows.append(_gate_row(phase, verdict, records, now, waiting))
+        opened[number] = verdict is not None and verdict.verdict in OPENS
+    return rows
+
+
+def last_hosts(records: Sequence[Mapping[str, Any]], gate: str) -> Mapping[str, Sequence[str]]:
+    """The inventory groups that the gate's newest recorded verdict was judged with: the command line knows no
+    inventory."""
+    newest = latest_verdict(records, gate)
+    return (newest or {}).get("hosts") or {}
+
+
+def latest_verdict(records: Sequence[Mapping[str, Any]], gate: str) -> Mapping[str, Any] | None:
+    """The newest recorded verdict of ``gate`` (its record's result with ``at``), or None."""
+    for record in reversed(records):
+        result = record.get("result")
+        if record.get("kind") == "verdict" and isinstance(result, Mapping) and result.get("gate") == gate:
+            return result
+    return None
+
+
+def _step_row(
+    phase: Mapping[str, Any],
+    step: Mapping[str, Any],
+    verdict: GateVerdict | None,
+    records: Sequence[Mapping[str, Any]],
+    now: datetime,
+    waiting: Sequence[int],
+) -> Row:
+    mine = [record for record in records if record["kind"] == "step" and record.get("step") == step["id"]]
+    checks = (
+        [check for check in verdict.checks if _judges(check.evidence, check.id, step["id"], records)] if verdict else []
+    )
+    own = worst(check.verdict for check in checks) if checks and mine else "-"
+    advice = (
+        "; ".join(dict.fromkeys(check.next for check in checks if check.verdict == own and check.next)) if mine else ""
+    )
+    if not mine and not waiting and step is phase["steps"][0]:
+        advice = f"ansible-playbook playbooks/{phase['playbook']}"
+    return Row(step["id"], step["title"], _state(mine), own, _age_s(mine, now), advice)
+
+
+def _judges(evidence: Sequence[int], check: str, step: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a check is about ``step``: by the records it looked at, else by its id (0.1/unit)."""
+    if evidence:
+        return any(record["seq"] in evidence and record.get("step") == step for record in records)
+    return check.split("/")[0] == step
+
+
+def _state(mine: Sequence[Mapping[str, Any]]) -> str:
+    if not mine:
+        return "open"
+    newest = mine[-1]
+    result = newest.get("result")
+    if not isinstance(result, Mapping) or result.get("failed"):
+        return f"{newest.get('leg')} failed"
+    return {"action": "done", "verify": "verified", "revert": "reverted"}.get(str(newest.get("leg")), "recorded")
+
+
+def _gate_row(
+    phase: Mapping[str, Any],
+    verdict: GateVerdict | None,
+    records: Sequence[Mapping[str, Any]],
+    now: datetime,
+    waiting: Sequence[int],
+) -> Row:
+    name = f"gate {phase['phase']}"
+    if verdict is None:
+        return Row(
+            name, phase["title"], "no gate file", "error", None, f"restore playbooks/plan/gates/{phase['gate']}.yml"
+        )
+    recorded = [
+        record
+        for record in records
+        if record.get("kind") == "verdict" and (record.get("result") or {}).get("gate") == phase["gate"]
+    ]
+    if verdict.verdict == "broken":
+        state, advice = "blocked", verdict.next
+    elif waiting:
+        state, advice = "waits", f"gate {', '.join(str(one) for one in waiting)} first"
+    else:
+        state = "judged" if recorded else "open"
+        advice = verdict.next if verdict.verdict not in OPENS else ""
+        if verdict.verdict in OPENS and (not recorded or recorded[-1]["result"].get("verdict") not in OPENS):
+            advice = f"record it: ansible-playbook playbooks/gate.yml -e phase={phase['phase']}"
+    return Row(name, str(verdict.asks), state, verdict.verdict, _age_s(recorded, now), advice)
+
+
+def _age_s(records: Sequence[Mapping[str, Any]], now: datetime) -> float | None:
+    return (now - datetime.fromisoformat(records[-1]["at"])).total_seconds() if records else None

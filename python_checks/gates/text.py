@@ -1,0 +1,133 @@
+"""What people read: verdicts, the status screen and the log as plain aligned text; colour only where it is wanted."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+WIDTH = 118
+_COLOURS = {
+    "pass": "32",
+    "done": "32",
+    "waived": "33",
+    "inconclusive": "33",
+    "expired": "33",
+    "fail": "31",
+    "error": "31",
+    "drift": "35",
+    "broken": "35",
+}
+
+
+def paint(text: str, verdict: str, colour: bool) -> str:
+    """``text`` in the colour of ``verdict`` when ``colour`` is wanted."""
+    code = _COLOURS.get(verdict)
+    return f"\033[{code}m{text}\033[0m" if colour and code else text
+
+
+def age(seconds: float | None) -> str:
+    """An age as one short word: 12 s, 5 min, 3 h, 9 d; - when there is none."""
+    if seconds is None:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def table(rows: Sequence[Sequence[str]], colours: Sequence[str] | None = None, colour: bool = False) -> list[str]:
+    """Rows as left-aligned columns; the last column is wrapped. ``colours`` names a verdict per row for its fourth
+    column."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    room = max(30, WIDTH - sum(widths) - 2 * len(widths))
+    lines = []
+    for number, row in enumerate(rows):
+        tail = textwrap.wrap(row[-1], room, max_lines=2, placeholder=" ...") or [""]
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        if colours:
+            cells = [paint(cell, colours[number], colour) if at in (2, 3) else cell for at, cell in enumerate(cells)]
+        lines.append("  ".join([*cells, tail[0]]).rstrip())
+        indent = " " * (sum(widths) + 2 * len(widths))
+        lines += [f"{indent}{more}" for more in tail[1:]]
+    return lines
+
+
+def verdict_lines(verdict: Mapping[str, Any], *, colour: bool = False, note: str = "") -> list[str]:
+    """A gate's verdict (GateVerdict.as_dict) for the terminal: one block per check, then the decision and what to do
+    next."""
+    name, result = str(verdict["gate"]), str(verdict["verdict"])
+    lines = [f"gate {name}: {paint(result.upper(), result, colour)}  {verdict['asks']}", *([note] if note else [])]
+    widest = max((len(str(check["id"])) for check in verdict["checks"]), default=0)
+    for check in verdict["checks"]:
+        aside = " (observed only)" if check["severity"] == "observe" else ""
+        seen = (
+            f" [ledger {', '.join(str(seq) for seq in check['evidence'])}; {age(check['age_s'])} old]"
+            if check["evidence"]
+            else ""
+        )
+        mark = str(check["verdict"])
+        lines.append(
+            f"  {str(check['id']).ljust(widest)}  {paint(mark.ljust(12), mark, colour)}  {check['asks']}{aside}{seen}"
+        )
+        lines += _wrapped("found", str(check["found"]), widest)
+        if mark != "pass":
+            lines += _wrapped("required", str(check["required"]), widest)
+            lines += _wrapped("next", str(check["next"]), widest)
+            lines += [line for row, code in check["excluded"] for line in _wrapped(code, row, widest)]
+    if not verdict["checks"]:
+        lines += [*_wrapped("found", str(verdict["found"]), 0), *_wrapped("required", str(verdict["required"]), 0)]
+    if verdict["verdict"] == "broken":
+        lines += _wrapped("ledger", str(verdict["found"]), 0)
+    if verdict["next"]:
+        lines += textwrap.wrap(f"next: {verdict['next']}", WIDTH)
+    return lines
+
+
+def _wrapped(label: str, text: str, indent: int) -> list[str]:
+    if not text:
+        return []
+    head = " " * (indent + 4) + f"{label}: "
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=head, subsequent_indent=" " * (indent + 6), max_lines=4, placeholder=" ..."
+    )
+
+
+def log_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Records of the ledger, one line each: number, time (UTC), run, what, where, how it ended."""
+    rows = [["seq", "at (UTC)", "operator", "record", "result"]]
+    for record in records:
+        moment = str(record["at"])[:19].replace("T", " ")
+        rows.append([str(record["seq"]), moment, str(record.get("operator") or "-"), _subject(record), _ending(record)])
+    return table(rows)
+
+
+def _subject(record: Mapping[str, Any]) -> str:
+    if record["kind"] == "step":
+        name = f" {record['name']}" if record.get("name") else ""
+        return f"{record.get('step')} {record.get('leg')}{name} on {record.get('host')}"
+    result = record.get("result")
+    gate = result.get("gate") if isinstance(result, Mapping) else None
+    return f"{record['kind']} {gate}" if gate else str(record["kind"])
+
+
+def _ending(record: Mapping[str, Any]) -> str:
+    result = record.get("result")
+    if not isinstance(result, Mapping):
+        return "unreadable"
+    if record["kind"] == "verdict":
+        return " ".join(str(result.get(key) or "") for key in ("verdict", "next")).strip()
+    if record["kind"] == "waiver":
+        return f"until {str(result.get('until'))[:16]}: {result.get('reason')}"
+    if record["kind"] == "note":
+        return str(result.get("note"))
+    if result.get("failed"):
+        return f"failed: {result.get('msg')}"
+    actions = result.get("actions")
+    if result.get("changed"):
+        return (
+            f"changed: {'; '.join(str(item) for item in actions)}"
+            if isinstance(actions, list) and actions
+            else "changed"
+        )
+    return "ok"
