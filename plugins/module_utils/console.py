@@ -3,8 +3,7 @@
 Lines may carry the server's time in ms in front (eight wide). Only the start of a line counts, so a chat line that
 quotes an engine message is not taken for one. Facts: recorded consoles of 2.83.1 (PUC Lua, "Lua 5.4 API") and 2.85.0
 (LuaJIT, "Lua 5.1 API"). A check for *absent* errors must search whole lines instead (``logwindow``): a Lua print
-without
-a line end glues the engine's next message to its own text.
+without a line end glues the engine's next message to its own text.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Window:
 
 @dataclass
 class Found:
-    """Counts and the first matches of one pattern: each match is ``{number, line, groups}``, the line cut to 400 characters."""
+    """Count and newest matches of one pattern; a match is ``{number, line, groups}``, the line cut to 400."""
 
     count: int = 0
     matches: List[Dict[str, Any]] = field(default_factory=list)

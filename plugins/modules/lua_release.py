@@ -153,7 +153,7 @@ import os
 import shutil
 import stat
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slomix.timetracking.plugins.module_utils import logwindow, release
@@ -467,6 +467,15 @@ def refuse_or_warn(module: AnsibleModule, result: Dict[str, Any], fail: Callable
         fail(msg=text, moment=found)
 
 
+def left_at(target: str) -> str:
+    """What an operation that failed left at the target."""
+    try:
+        found = file_state(os.path.realpath(target))
+    except OSError:
+        return "the target cannot be read"
+    return f"the target holds {found.sha256}, a whole file" if found is not None else "there is no file at the target"
+
+
 def stamp(host: Host) -> Dict[str, Any]:
     """When the current release came and where the console was."""
     data = host.journal_data()
@@ -510,11 +519,7 @@ def main() -> None:
     except release.Refused as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        state: List[str] = []
-        found = file_state(os.path.realpath(module.params["target"]))
-        if found is not None:
-            state.append(f"the target holds {found.sha256}, a whole file")
-        module.fail_json(msg=f"{error}; {'; '.join(state) or 'the target is gone'}; remove the cause and run again")
+        module.fail_json(msg=f"{error}; {left_at(module.params['target'])}; remove the cause and run again")
     module.exit_json(**result)
 
 
