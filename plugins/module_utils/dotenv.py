@@ -1,0 +1,255 @@
+"""One key of an environment file, as the two programs that may read it understand it; other keys' values never leave
+this module.
+
+systemd (``EnvironmentFile=``, systemd.exec(5)): a line starting with ``#`` or ``;`` is a comment, blanks around key and
+value are dropped, quotes may span parts of a value, a backslash at a line's end continues it, there is **no** inline
+comment and **no** ``export`` (the name is then invalid and ignored), and a later assignment overrides an earlier one.
+Observed on systemd 252: see tests/phase0.
+
+python-dotenv (``load_dotenv()``): ``export`` is allowed, ``#`` after a blank starts a comment in an unquoted value, a
+later assignment overrides an earlier one, and the file never overrides a variable that the process already has. So
+where systemd sets the key, systemd's value counts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+TRUE_WORD = "true"
+"""The bot enables a flag only for this word, in any case, without blanks around it (domain.md 1.2)."""
+STATE_SET = "set"
+STATE_UNSET = "unset"
+STATE_COMMENTED = "commented"
+
+_BLANKS = " \t\n\r"
+_NEWLINES = "\n\r"
+_SYSTEMD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Escapes that systemd undoes inside double quotes; other backslashes stay.
+_ESCAPABLE = '"\\`$'
+
+_EXPORT = re.compile(r"export[^\S\r\n]+")
+_DOTENV_KEY = re.compile(r"'([^']+)'|([^=#\s]+)")
+_INLINE_BLANKS = re.compile(r"[^\S\r\n]*")
+_SINGLE = re.compile(r"'((?:\\'|[^'])*)'")
+_DOUBLE = re.compile(r'"((?:\\"|[^"])*)"')
+_REST = re.compile(r"[^\r\n]*")
+_LINE_END = re.compile(r"[^\S\r\n]*(?:#[^\r\n]*)?(?:\r\n|\n|\r|$)")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One active assignment: key, value (None: a bare key, python-dotenv only), 1-based line."""
+
+    key: str
+    value: Optional[str]
+    line: int
+
+
+def systemd_assignments(text: str) -> List[Assignment]:
+    """All assignments that systemd would make, in order; invalid names are left out as systemd leaves them out."""
+    return [a for a in _Systemd(text).assignments() if _SYSTEMD_NAME.fullmatch(a.key)]
+
+
+class _Systemd:
+    """A small state machine over the characters of the file; each method consumes one part."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def assignments(self) -> Iterator[Assignment]:
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if char in _BLANKS:
+                self.at += 1
+            elif char in "#;":
+                self._comment()
+            else:
+                start = self.at
+                key = self._key()
+                if key is not None:
+                    value = self._value()
+                    yield Assignment(key, value, self.text.count("\n", 0, start) + 1)
+
+    def _comment(self) -> None:
+        """To the end of the line; up to systemd 253 a backslash there drags the next line into the comment."""
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            self.at += 2 if char == "\\" else 1
+            if char in _NEWLINES:
+                return
+
+    def _key(self) -> Optional[str]:
+        """The text before ``=``; None when the line ends first (it is ignored)."""
+        start = self.at
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            self.at += 1
+            if char in _NEWLINES:
+                return None
+            if char == "=":
+                return self.text[start : self.at - 1].rstrip(_BLANKS)
+        return None
+
+    def _value(self) -> str:
+        value = ""
+        keep = 0  # blanks behind this length are trailing and unquoted
+        leading = True
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            self.at += 1
+            if char in _NEWLINES:
+                break
+            if leading and char in " \t":
+                continue
+            if leading and char in "'\"":
+                value += self._quoted(char)
+                keep = len(value)
+                continue
+            leading = False
+            if char == "\\" and self.at < len(self.text):
+                following = self.text[self.at]
+                self.at += 1
+                if following not in _NEWLINES:
+                    value += following
+                    keep = len(value)
+                continue
+            value += char
+            if char not in " \t":
+                keep = len(value)
+        return value[:keep]
+
+    def _quoted(self, quote: str) -> str:
+        """Up to the closing quote (or the end of the file); in double quotes some escapes are undone."""
+        value = ""
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            self.at += 1
+            if char == quote:
+                break
+            if quote == '"' and char == "\\" and self.at < len(self.text):
+                following = self.text[self.at]
+                self.at += 1
+                if following in _ESCAPABLE:
+                    value += following
+                elif following != "\n":
+                    value += char + following
+                continue
+            value += char
+        return value
+
+
+def dotenv_assignments(text: str) -> List[Assignment]:
+    """All assignments that python-dotenv would make, in order; a line it cannot parse is skipped, as it does."""
+    found: List[Assignment] = []
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        line = text.count("\n", 0, at) + 1
+        parsed = None if text[at] == "#" else _dotenv_binding(text, at)
+        if parsed is None:
+            match = _REST.match(text, at)
+            at = match.end() if match and match.end() > at else at + 1
+            continue
+        key, value, at = parsed
+        found.append(Assignment(key, value, line))
+    return found
+
+
+def _dotenv_binding(text: str, at: int) -> Optional[Tuple[str, Optional[str], int]]:
+    """(key, value, position behind the line), or None when the line is no binding."""
+    export = _EXPORT.match(text, at)
+    at = export.end() if export else at
+    key = _DOTENV_KEY.match(text, at)
+    if key is None:
+        return None
+    name = key.group(1) or key.group(2)
+    at = _skip(text, key.end())
+    if text[at : at + 1] != "=":
+        end = _LINE_END.match(text, at)
+        return (name, None, end.end()) if end else None
+    at = _skip(text, at + 1)
+    for pattern, escapes in ((_SINGLE, r"\\(['\\])"), (_DOUBLE, r"\\(['\"\\])")):
+        quoted = pattern.match(text, at)
+        if quoted:
+            end = _LINE_END.match(text, quoted.end())
+            return (name, re.sub(escapes, r"\1", quoted.group(1)), end.end()) if end else None
+    rest = _REST.match(text, at)
+    raw = rest.group(0) if rest else ""
+    end_at = rest.end() if rest else at
+    return name, re.sub(r"\s+#.*", "", raw).rstrip(), end_at
+
+
+def _skip(text: str, at: int) -> int:
+    match = _INLINE_BLANKS.match(text, at)
+    return match.end() if match else at
+
+
+def commented(text: str, key: str) -> List[Dict[str, Any]]:
+    """Commented-out assignments of ``key``: ``[{value, line}]``."""
+    pattern = re.compile(rf"^[ \t]*[#;][#; \t]*(?:export[ \t]+)?{re.escape(key)}[ \t]*=[ \t]*(.*?)[ \t\r]*$")
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        match = pattern.match(line)
+        if match:
+            found.append({"value": match.group(1), "line": number})
+    return found
+
+
+def means_true(value: Optional[str], default: bool = False) -> bool:
+    """What the bot makes of a value: true only for the word; unset gives the bot's default."""
+    return default if value is None else value.lower() == TRUE_WORD
+
+
+def inspect(text: str, key: str) -> Dict[str, Any]:
+    """Everything about one key: state, each reader's value and occurrences, comments, doubts (sentences)."""
+    by_systemd = [a for a in systemd_assignments(text) if a.key == key]
+    by_dotenv = [a for a in dotenv_assignments(text) if a.key == key and a.value is not None]
+    notes = commented(text, key)
+    doubts: List[str] = []
+    if len(by_systemd) > 1 or len(by_dotenv) > 1:
+        lines = sorted({a.line for a in by_systemd + by_dotenv})
+        doubts.append(f"{key} is set {len(lines)} times (lines {', '.join(map(str, lines))}); the last one counts")
+    systemd_value = by_systemd[-1].value if by_systemd else None
+    dotenv_value = by_dotenv[-1].value if by_dotenv else None
+    if systemd_value != dotenv_value:
+        doubts.append("systemd and python-dotenv read different values; write the line as KEY=value, nothing else")
+    state = STATE_SET if by_systemd or by_dotenv else STATE_COMMENTED if notes else STATE_UNSET
+    return {
+        "state": state,
+        "systemd_value": systemd_value,
+        "dotenv_value": dotenv_value,
+        "lines": sorted({a.line for a in by_systemd + by_dotenv}),
+        "duplicate": len(by_systemd) > 1 or len(by_dotenv) > 1,
+        "commented": notes,
+        "doubts": doubts,
+    }
+
+
+def effective(
+    found: Dict[str, Any], by_systemd: Optional[bool], unit_value: Optional[str]
+) -> Tuple[Optional[bool], str]:
+    """What the bot will make of the file at its next start, and why; None when that cannot be told.
+
+    ``by_systemd``: whether the unit names the file as EnvironmentFile (None: not known). ``unit_value``: the key's
+    value in the unit's own ``Environment=``, which an EnvironmentFile overrides.
+    """
+    systemd_value, dotenv_value = found["systemd_value"], found["dotenv_value"]
+    if by_systemd is None:
+        answers = {means_true(systemd_value), means_true(dotenv_value)}
+        if len(answers) == 1:
+            return answers.pop(), "both readers make the same of it"
+        return None, "the two readers disagree, and which one the bot uses is not known"
+    if not by_systemd:
+        value = unit_value if unit_value is not None else dotenv_value
+        return means_true(value), "the unit does not name the file; the bot reads it itself"
+    value = systemd_value if systemd_value is not None else unit_value
+    if value is not None:
+        return means_true(value), "systemd sets it for the bot"
+    if means_true(dotenv_value):
+        return None, "systemd ignores the line, but the bot would take it if it reads the file itself"
+    return False, "nothing sets it; the bot's default is false"
