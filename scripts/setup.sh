@@ -23,7 +23,8 @@ as_root() {
 installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
 apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 apt-get install -q -y --no-install-recommends "$@"
+    as_root env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
+        apt-get install -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends "$@" >/dev/null
 }
 
 install_debian_packages() {
@@ -37,12 +38,12 @@ install_debian_packages() {
     say "Debian packages: ${missing[*]}"
     # A package list that is there and knows all names is good enough; refreshing it takes time and a mirror.
     if ! apt-get install -s --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
-        as_root apt-get update -q
+        as_root apt-get update -qq
     fi
     if [[ " ${missing[*]} " == *" postgresql-"* ]]; then
         install_without_main_cluster "${missing[@]}"
     elif ! apt_install "${missing[@]}"; then
-        as_root apt-get update -q
+        as_root apt-get update -qq
         apt_install "${missing[@]}"
     fi
 }
@@ -51,7 +52,7 @@ install_debian_packages() {
 install_without_main_cluster() {
     local drop_in=/etc/postgresql-common/createcluster.d/rollout-setup.conf status=0
     installed postgresql-common || apt_install postgresql-common || {
-        as_root apt-get update -q
+        as_root apt-get update -qq
         apt_install postgresql-common
     }
     as_root mkdir -p "${drop_in%/*}"
