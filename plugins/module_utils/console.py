@@ -71,6 +71,7 @@ class Init:
     errors: List[Event] = field(default_factory=list)
     unloaded: List[Tuple[str, str]] = field(default_factory=list)
     lua: str = ""
+    ended: bool = False
 
     def signature_at_end(self, file: str) -> Optional[str]:
         """The SHA-1 (upper case) that this init's unload line showed for ``file``; None when none was printed."""
@@ -153,8 +154,10 @@ def inits(lines: Iterable[str]) -> List[Init]:
             current.errors.append(event)
         elif event.kind == MAP and not current.map:
             current.map = event.detail
-        elif event.kind == GAMETIME and not current.gametime:
-            # ShutdownGame prints a gametime too, but only after the init's own.
+        elif event.kind == SHUTDOWN:
+            current.ended = True
+        elif event.kind == GAMETIME and not current.gametime and not current.ended:
+            # ShutdownGame prints a gametime too; it must never pass for the init's.
             current.gametime = event.detail
     return result
 
