@@ -251,7 +251,7 @@ class C0RNP0RN3StatsParser:
 
     def parse_regular_stats_file(self, file_path):
         with Path(file_path).open(encoding="utf-8", errors="ignore") as f:
-            lines = f.read().split("\n")
+            lines = f.readlines()
         if len(lines) < 2:
             return self._error_result("insufficient lines")
 
@@ -285,7 +285,7 @@ class C0RNP0RN3StatsParser:
         for line in lines[1:]:
             if not line.strip():
                 continue
-            player = self.parse_player_line(line)
+            player = self.parse_player_line(line.rstrip("\n"))
             if player is not None:
                 players.append(player)
 

@@ -11,7 +11,7 @@ BACKUPS = 3
 
 
 def setup_logging(log_dir, level="INFO"):
-    """bot.log and the console take INFO and up, errors.log WARNING and up, webhook.log and database.log all of theirs."""
+    """bot.log and the console take INFO and up, errors.log WARNING and up, the other two everything of theirs."""
     folder = Path(log_dir)
     folder.mkdir(parents=True, exist_ok=True)
     formatter = logging.Formatter(LINE, STAMP)

@@ -70,6 +70,7 @@ class UltimateBot:
             "files_imported": self.poller.files_imported,
             "queue": self._queue,
             "last_poll_unix": round(self.poller.last_poll_unix, 3),
+            "last_poll_started_unix": round(self.poller.last_poll_started_unix, 3),
             "ssh_ok": self.poller.ssh_ok,
         }
 

@@ -165,7 +165,7 @@ class ChannelGateway:
         Handler.gateway = gateway
         self._server = ThreadingHTTPServer((self.config.webhook_host, self.config.webhook_port), Handler)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="gateway", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), name="gateway", daemon=True).start()
         logger.info(f"Trigger channel listens on {self.config.webhook_host}:{self.port}")
 
     def stop(self):

@@ -33,7 +33,9 @@ class ServerPoller:
         self.files_seen = 0
         self.files_imported = 0
         self.last_poll_unix = 0.0
+        # begin of the last poll that saw everything, on both clocks
         self.last_complete_start = 0.0
+        self.last_poll_started_unix = 0.0
         self.ssh_ok = False
         self._processed = set()
         self._failed = {}
@@ -58,7 +60,7 @@ class ServerPoller:
         return (self._last_file and recent) or (self._cycle - 1) % max(1, self.config.poll_idle_every) == 0
 
     async def poll_once(self):
-        started = time.monotonic()
+        started, started_unix = time.monotonic(), time.time()
         try:
             listing = await asyncio.to_thread(self.source.list_files, self.config.remote_stats_path)
         except Exception as e:
@@ -80,7 +82,7 @@ class ServerPoller:
             await self._poll_gametimes()
 
         self.last_poll_unix = time.time()
-        self.last_complete_start = started
+        self.last_complete_start, self.last_poll_started_unix = started, started_unix
 
     def _is_new(self, name, size, stamp, lookback_hours):
         if name in self._processed or self._failed.get(name) == size or size == 0:
