@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from containers import WorldError
@@ -127,6 +128,13 @@ def prepare_folder(world: World) -> None:
     world.save()
 
 
+def set_evidence_aside(name: str) -> None:
+    """A new world has a new history: evidence of an earlier world of the name is kept beside it, never removed."""
+    folder = ROOT / "evidence" / name
+    if folder.exists():
+        folder.rename(folder.with_name(f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"))
+
+
 def remove_folder(name: str, *, keep_logs: bool) -> None:
     """Remove what a world owns on the controller."""
     folder = WORLDS / name
@@ -200,10 +208,6 @@ def inventory_text(world: World) -> str:
     text = demo.replace("world_name: demo\n", f"world_name: {world.name}\n")
     for host in HOSTS:
         text = text.replace(f"ansible_port: {DEMO_PORT[host]}\n", f"ansible_port: {world.port(host)}\n")
-    if world.name != DEMO:
-        text = text.replace(
-            "{{ rollout_root }}/evidence/{{ world_name }}", "{{ rollout_root }}/.world/{{ world_name }}/evidence"
-        )
     return text.replace('"{{ inventory_dir }}/../.."', '"{{ inventory_dir }}/../../.."')
 
 

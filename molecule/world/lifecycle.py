@@ -10,7 +10,7 @@ from typing import Any
 
 from build import build_all
 from containers import Podman, WorldError
-from layout import HOSTS, SSH_PORT, USER, World, load_world, prepare_folder, remove_folder
+from layout import HOSTS, SSH_PORT, USER, World, load_world, prepare_folder, remove_folder, set_evidence_aside
 
 BOOT_TIMEOUT_S = 120
 READY_TIMEOUT_S = 12
@@ -41,6 +41,7 @@ def up(podman: Podman, world: World) -> None:
     images = build_all(podman)
     _remove_containers(podman, world.name)
     prepare_folder(world)
+    set_evidence_aside(world.name)
     podman.call("network", "create", "--label", f"rollout.world={world.name}", world.network)
     with ThreadPoolExecutor(len(HOSTS)) as pool:
         for done in [pool.submit(_start, podman, world, host, images[host]) for host in HOSTS]:

@@ -57,8 +57,16 @@ def _parser() -> argparse.ArgumentParser:
         elif name == "exec":
             verb.add_argument("--user", default="root")
             verb.add_argument("host", choices=HOSTS)
-            verb.add_argument("command", nargs="+", metavar="-- COMMAND")
+            verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     return parser
+
+
+def command_line(typed: list[str]) -> argparse.Namespace:
+    """What was typed, parsed; of an exec'd command only a first ``--`` is dropped."""
+    options = _parser().parse_args(typed)
+    if options.verb == "exec" and options.command[:1] == ["--"]:
+        options.command = options.command[1:]
+    return options
 
 
 def _status(podman: Podman) -> None:
@@ -79,7 +87,7 @@ def _status(podman: Podman) -> None:
 
 def main() -> int:
     """Carry the command line out."""
-    options = _parser().parse_args()
+    options = command_line(sys.argv[1:])
     podman = Podman(CACHE)
     started = time.monotonic()
     if options.verb == "build":
@@ -103,7 +111,8 @@ def main() -> int:
     elif options.verb == "exec":
         container = load_world(options.name).container(options.host)
         interactive = ["--interactive", "--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []
-        podman.replace_process("exec", *interactive, "--user", options.user, container, *options.command)
+        command = options.command or ["bash", "-l"]
+        podman.replace_process("exec", *interactive, "--user", options.user, container, *command)
     return 0
 
 

@@ -10,6 +10,7 @@ import build
 import containers
 import layout
 import pytest
+import world
 import yaml
 from containers import WorldError
 
@@ -121,14 +122,26 @@ def test_demo_inventory_is_the_file_in_the_repository() -> None:
     assert text == static.replace('"{{ inventory_dir }}/../.."', '"{{ inventory_dir }}/../../.."')
 
 
-def test_other_worlds_inventory_differs_in_name_ports_and_evidence_only() -> None:
+def test_other_worlds_inventory_differs_in_name_and_ports_only() -> None:
     world = layout.World("other", 40001, 40002)
     inventory = yaml.safe_load(layout.inventory_text(world))["all"]
     assert inventory["vars"]["world_name"] == "other"
-    assert inventory["vars"]["rollout_evidence_dir"] == "{{ rollout_root }}/.world/{{ world_name }}/evidence"
+    assert inventory["vars"]["rollout_evidence_dir"] == "{{ rollout_root }}/evidence/{{ world_name }}"
     hosts = {name: host for group in inventory["children"].values() for name, host in group["hosts"].items()}
     assert {name: host["ansible_port"] for name, host in hosts.items()} == {"et-server": 40001, "slomix-vm": 40002}
     assert "48101" not in layout.inventory_text(world)
+
+
+def test_evidence_of_an_earlier_world_is_kept_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "ROOT", tmp_path)
+    layout.set_evidence_aside("other")
+    assert not (tmp_path / "evidence").exists()
+    (tmp_path / "evidence" / "other").mkdir(parents=True)
+    (tmp_path / "evidence" / "other" / "ledger.jsonl").write_text("{}\n")
+    layout.set_evidence_aside("other")
+    (kept,) = (tmp_path / "evidence").iterdir()
+    assert kept.name.startswith("other-2")
+    assert (kept / "ledger.jsonl").read_text() == "{}\n"
 
 
 @pytest.mark.parametrize("name", ["", "Demo", "a b", "../x", "cache", "9lives", "x" * 40])
@@ -146,6 +159,13 @@ def test_ports_of_other_worlds_are_free_and_not_the_demos() -> None:
 def test_unknown_world_says_how_to_start_it() -> None:
     with pytest.raises(WorldError, match=r"world\.py up --name nowhere"):
         layout.load_world("nowhere")
+
+
+def test_exec_hands_the_command_through_as_it_is() -> None:
+    """Only the first ``--`` is the world's own; the command may need another."""
+    typed = ["exec", "slomix-vm", "--", "runuser", "-u", "postgres", "--", "psql", "-AtF", ","]
+    assert world.command_line(typed).command == typed[3:]
+    assert world.command_line(["exec", "--name", "x", "et-server", "id", "-un"]).command == ["id", "-un"]
 
 
 def test_limits_stay_within_what_the_kernel_grants() -> None:
