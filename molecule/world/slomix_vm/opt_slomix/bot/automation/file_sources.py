@@ -46,8 +46,11 @@ class FileSource(ABC):
         local_dir.mkdir(parents=True, exist_ok=True)
         target = local_dir / name
         partial = target.with_name(f".{name}.part")
-        self._fetch(folder, name, partial)
-        partial.replace(target)
+        try:
+            self._fetch(folder, name, partial)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
         return target
 
 
