@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -14,12 +15,16 @@ class Console:
     def __init__(self, path: Path | None) -> None:
         self.lines: list[str] = []
         self._partial = ""
+        self._redirected: list[str] | None = None
         self._path = path
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, text: str) -> None:
         """Print ``text``; what follows its last newline waits for the next print."""
+        if self._redirected is not None:
+            self._redirected.append(text)
+            return
         whole = self._partial + text
         *done, self._partial = whole.split("\n")
         if not done:
@@ -29,3 +34,12 @@ class Console:
             # Opened for each write: an operator may rotate or truncate the log while the server runs.
             with self._path.open("ab") as log:
                 log.write("".join(f"{line}\n" for line in done).encode("latin-1"))
+
+    def capture(self, action: Callable[[], None]) -> str:
+        """What ``action`` prints, kept away from the log: the way a real server answers rcon."""
+        self._redirected = []
+        try:
+            action()
+            return "".join(self._redirected)
+        finally:
+            self._redirected = None

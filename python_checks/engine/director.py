@@ -76,6 +76,19 @@ class Director:
 
     def run(self) -> MatchResult:
         """Play everything; afterwards nobody is left on the server."""
+        cvars = self.server.cvars
+        before = {name: cvars.full(name) for name in self._wanted() if cvars.find(name)}
+        try:
+            return self._run_all()
+        finally:
+            for name, value in before.items():
+                self.server.set_cvar(name, value)
+
+    def _wanted(self) -> dict[str, str]:
+        match = self.match
+        return {"g_doWarmup": "1" if match.warmup else "0", "sv_fps": str(match.sv_fps), **match.cvars}
+
+    def _run_all(self) -> MatchResult:
         server, match = self.server, self.match
         self._prepare()
         load_ms = server.rules.start_ms
@@ -96,7 +109,7 @@ class Director:
 
     def _prepare(self) -> None:
         server, match = self.server, self.match
-        wanted = {"g_doWarmup": "1" if match.warmup else "0", "sv_fps": str(match.sv_fps), **match.cvars}
+        wanted = self._wanted()
         same = all(server.cvars.full(name) == value for name, value in wanted.items())
         same = (
             same and server.cvars.full("timelimit") == match.timelimit_min and server.cvars.full("mapname") == match.map

@@ -137,6 +137,11 @@ class Roster:
         self.clients = [Client(slot) for slot in range(slots)]
         self._world = {**_blank("entity"), "classname": "worldspawn", "inuse": 1, "s.number": WORLD}
 
+    def resize(self, slots: int) -> None:
+        """Another number of slots (``sv_maxclients`` acts at a map load); whoever sits above it is gone."""
+        del self.clients[slots:]
+        self.clients += [Client(slot) for slot in range(len(self.clients), slots)]
+
     def connected(self) -> list[Client]:
         """Connected clients in slot order."""
         return [c for c in self.clients if c.fields["pers.connected"]]

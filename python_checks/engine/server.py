@@ -194,6 +194,7 @@ class Server:
 
     def _load(self, map_name: str) -> None:
         self.configstrings.clear()
+        self.roster.resize(max(1, self.cvars.integer("sv_maxclients")))
         for name, value in (("mapname", map_name), ("g_currentRound", "0"), ("g_nextTimeLimit", "0")):
             self.cvars.set(name, value)
         self.log.write(f"Server: {map_name}\nLoaded entities from maps/{map_name}.bsp\n")
