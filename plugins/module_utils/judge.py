@@ -227,7 +227,7 @@ def _judge_check(
     hosts: Mapping[str, Sequence[str]],
 ) -> CheckVerdict:
     newest = newest_per_host(check, records)
-    group = (check.get("sample") or {}).get("group")
+    group = str((check.get("sample") or {}).get("group"))
     expected = list(hosts[group]) if group in hosts else sorted(newest)
     findings = {host: _judge_host(check, gate, newest.get(host), records, host, now) for host in expected}
     if not findings:

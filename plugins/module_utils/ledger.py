@@ -190,7 +190,7 @@ def _write_line(folder: str, line: str) -> None:
         os.fsync(handle)
         if written != len(data):
             raise LedgerError(
-                f"only {written} of {len(data)} bytes were recorded; make room on the disk, then: rollout evidence repair"
+                f"only {written} of {len(data)} bytes were recorded; free the disk, then: rollout evidence repair"
             )
     finally:
         os.close(handle)

@@ -28,7 +28,10 @@ _SECRET_TEXT = (
         r"\1" + REDACTED,
     ),
     # rcon <password> <command>, as it stands in a packet or on a command line.
-    (re.compile(r"(\brcon\s+)(\"[^\"\n]*\"|\S+)(?=\s+(?:lua_\w+|status|set\w?|map\w*|exec|quit)\b)"), r"\1" + REDACTED),
+    (
+        re.compile(r"((?<![A-Za-z0-9_])rcon\s+)(\"[^\"\n]*\"|\S+)(?=\s+(?:lua_\w+|status|set\w?|map\w*|exec|quit)\b)"),
+        r"\1" + REDACTED,
+    ),
     (re.compile(r"[~\w./-]*/\.ssh/(?!known_hosts)[^\s\"',;:)]+"), REDACTED),
     (
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),

@@ -7,9 +7,8 @@ module: rollout_gate
 short_description: Judge a gate on the recorded evidence and record the verdict
 version_added: 0.1.0
 description:
-  - Runs on the controller; run it once, on localhost or with C(run_once). Reads C(playbooks/plan/gates/<gate>.yml) and
-  the ledger, calls the
-    pure judge, shows the verdict as a table and appends it to the ledger.
+  - Runs on the controller, once (C(run_once), or on localhost).
+  - Reads C(playbooks/plan/gates/<gate>.yml) and the ledger, calls the pure judge, shows the verdict and appends it.
   - It measures nothing. Run the steps' verify legs (C(playbooks/validate.yml)) before it to judge fresh evidence.
   - In check mode it judges what is on record and writes nothing.
 options:
@@ -18,8 +17,9 @@ options:
     type: str
     required: true
   require:
-    description: Fail the task unless the verdict opens (C(pass), or C(waived) by a recorded waiver). Never fails in
-    check mode.
+    description:
+      - Fail the task unless the verdict opens (C(pass), or C(waived) by a recorded waiver).
+      - Never fails in check mode.
     type: bool
     default: false
   evidence_dir:
@@ -64,8 +64,7 @@ next:
   returned: always
   type: str
 checks:
-  description: Every check with id, asks, verdict, severity, code, found, required, next, samples, excluded, evidence
-  (ledger lines), age_s.
+  description: Every check; CheckVerdict in module_utils/judge.py names the keys.
   returned: always
   type: list
   elements: dict

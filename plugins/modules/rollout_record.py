@@ -8,13 +8,12 @@ module: rollout_record
 short_description: Append what a leg of a step found or did to the evidence ledger
 version_added: 0.1.0
 description:
-  - Runs on the controller. Appends one hash-chained record to C(<evidence_dir>/ledger.jsonl); the hosts are not
-  touched, so C(changed) is false.
+  - Runs on the controller. Appends one hash-chained record to C(<evidence_dir>/ledger.jsonl).
+  - The hosts are not touched, so C(changed) is false.
   - Every leg of every step (action, verify, revert) ends in it, once per host.
-  - Secrets are redacted before anything is written; long texts are stored under C(raw/<sha256>) and replaced by a
-  reference.
+  - Secrets are redacted before anything is written. Long texts go to C(raw/<sha256>) and are replaced by a reference.
   - In check mode nothing is written; the answer says what would have been recorded.
-  - A failed step is recorded too (call it from a C(rescue) and fail again after it). A gate then says C(error).
+  - A failed step is recorded too (call it from C(always) or C(rescue)). A gate then says C(error).
 options:
   phase:
     description: Phase of the plan, 0 to 6.
@@ -33,8 +32,9 @@ options:
     description: Name of the sample, needed only when one leg records several (the gate's C(sample.name)).
     type: str
   result:
-    description: The registered result of the step's module. C(invocation), C(ansible_facts) and Ansible's own keys are
-    dropped.
+    description:
+      - The registered result of the step's module.
+      - C(invocation), C(ansible_facts) and Ansible's own keys are dropped.
     type: dict
     required: true
   digests:

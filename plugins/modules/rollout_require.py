@@ -9,10 +9,9 @@ short_description: Refuse a phase whose required gates have no valid pass
 version_added: 0.1.0
 description:
   - Runs on the controller; first task of every phase. It writes nothing unless a waiver is given.
-  - The ledger must be unbroken. Each gate that C(playbooks/plan/plan.yml) requires must have been judged, with the
-  newest recorded verdict
-    opening, and judging it again now on the current evidence must open too (evidence may have expired, the host may
-    have drifted).
+  - The ledger must be unbroken.
+  - Each gate that C(playbooks/plan/plan.yml) requires must have been judged, and its newest recorded verdict must open.
+  - Judging it again now must open too, since evidence may have expired and a host may have drifted.
   - In check mode it warns instead of failing, so that a preview of a later phase is possible; C(blocked) tells.
 options:
   phase:
@@ -21,9 +20,8 @@ options:
     required: true
   waive:
     description:
-      - Name of one required gate to waive, usually C({{ waive | default(omit) }}). Only what is inconclusive or
-      expired can be waived;
-        a failed check, an error, drift or a broken ledger never.
+      - Name of one required gate to waive, usually C({{ waive | default(omit) }}).
+      - Only what is inconclusive or expired can be waived; a failed check, an error, drift or a broken ledger never.
     type: str
   reason:
     description: Why; at least 10 characters. Needed with C(waive), and recorded with operator and expiry.
@@ -60,8 +58,7 @@ blocked:
   returned: always
   type: bool
 gates:
-  description: Each required gate with recorded (the newest recorded verdict), verdict (judged now), found, required,
-  next.
+  description: Each required gate with recorded (newest recorded verdict), verdict (judged now), found, required, next.
   returned: always
   type: list
   elements: dict
