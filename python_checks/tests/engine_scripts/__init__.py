@@ -1,0 +1,1 @@
+"""Tests of the game host's scripts as they were before the rollout."""
