@@ -81,7 +81,7 @@ class LuaRound:
 
 def parse_embed(embed):
     """LuaRound of one embed; ValueError when map, round or end time are missing."""
-    values = {entry.get("name", "").lower(): entry.get("value", "") for entry in embed.get("fields", [])}
+    values = {entry.get("name", "").lower(): entry.get("value", "") for entry in embed.get("fields") or []}
     map_name = values.get("map", "").strip()
     round_number = _leading_int(values.get("round"))
     end_unix = _leading_int(values.get("lua_roundend"))
