@@ -143,7 +143,7 @@ def test_pauses_are_never_seen(play: Play) -> None:
 
 @pytest.mark.parametrize(("hitch_ms", "crashes"), [(2025, True), (2950, False)])
 def test_a_hitch_taken_for_a_pause_loses_the_round(play: Play, hitch_ms: int, crashes: bool) -> None:
-    """domain.md 4.2 b and c: a frame comes late; the seconds of that "pause" are a fraction wherever they are formatted."""
+    """domain.md 4.2 b and c: a frame comes late, and the seconds of that "pause" are a fraction in every format."""
     hitches = [hitch_ms]
 
     def hang(server: Server) -> None:
