@@ -56,6 +56,12 @@ def _command() -> list[str]:
     )
 
 
+def _shown(command: list[str]) -> str:
+    """The beginning of a command line, on one line."""
+    text = " ".join(" ".join(command).split())
+    return text if len(text) <= 100 else f"{text[:100]} …"
+
+
 class Podman:
     """The podman command with the options this machine needs; ``cache`` (a folder) keeps the result of the probe."""
 
@@ -80,10 +86,10 @@ class Podman:
                 timeout=timeout_s,
             )
         except subprocess.TimeoutExpired as slow:
-            raise WorldError(f"`{' '.join(command[:6])} …` did not end within {timeout_s:.0f} s.") from slow
+            raise WorldError(f"`{_shown(command)}` did not end within {timeout_s:.0f} s.") from slow
         if check and done.returncode:
             said = "\n".join(((done.stdout or "") + (done.stderr or "")).strip().splitlines()[-25:])
-            raise WorldError(f"`{' '.join(command[:12])} …` ended with exit code {done.returncode}:\n{said}")
+            raise WorldError(f"`{_shown(command)}` ended with exit code {done.returncode}:\n{said}")
         return done
 
     def exec(

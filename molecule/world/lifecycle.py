@@ -13,7 +13,7 @@ from containers import Podman, WorldError
 from layout import HOSTS, SSH_PORT, USER, World, load_world, prepare_folder, remove_folder, set_evidence_aside
 
 BOOT_TIMEOUT_S = 120
-READY_TIMEOUT_S = 12
+READY_TIMEOUT_S = 60
 DIGEST_TIMEOUT_S = 120
 PLAY_TIMEOUT_S = 300
 SETTLE_S = 1.0
@@ -31,6 +31,18 @@ failed=$(systemctl list-units --failed --plain --no-legend | cut -d' ' -f1)
 echo "systemd is '$state', required: running; failed units: ${{failed:-none}}"
 for unit in $failed; do journalctl --no-pager -n 15 -u "$unit"; done
 exit 1
+"""
+RCON_PASSWORD_FILE = "/home/et/.rollout/rcon_password"
+# A copy of the match that differs in one line; prints its path.
+MATCH_ON_MAP = r"""
+set -eu
+folder=/opt/engine/python_checks/engine/matches
+refuse() { echo "$*" >&2; exit 1; }
+[[ $2 =~ ^[A-Za-z0-9_-]+$ ]] || refuse "'$2' is no map name"
+[[ -e $folder/$1.yml ]] || refuse "no match '$1'; known: $(basename -s .yml -a "$folder"/*.yml | xargs)"
+[[ $(grep -c '^map:' "$folder/$1.yml") == 1 ]] || refuse "$1.yml has not exactly one line that begins with 'map:'"
+sed "s/^map:.*/map: $2/" "$folder/$1.yml" >"/tmp/$1-on-$2.yml"
+echo "/tmp/$1-on-$2.yml"
 """
 # The webhook Lua posts with curl in the background, which tries again when it is told to wait.
 WAIT_FOR_POSTS = "while pgrep -u et -x curl >/dev/null; do sleep 0.2; done"
@@ -114,17 +126,19 @@ def health(podman: Podman, world: World) -> dict[str, Any]:
     return answer
 
 
-def play(podman: Podman, name: str, match: list[str]) -> str:
-    """Play a match on the game server and wait until the bot has digested it.
+def play(podman: Podman, name: str, match: str, map_name: str | None) -> str:
+    """Play a match of the engine stand-in (on another map, if one is named) and wait until the bot has digested it.
 
-    ``match`` holds the arguments of the engine's own `play`: the match's name and options. Returns what the engine
-    printed. Raises WorldError when the engine refuses or the bot does not come to rest.
+    Returns what the engine printed. Raises WorldError when the engine refuses or the bot does not come to rest.
     """
     world = load_world(name)
     health(podman, world)
     game = world.container("et-server")
+    if map_name:
+        match = podman.exec(game, "bash", "-c", MATCH_ON_MAP, "bash", match, map_name, user="et").strip()
     engine = ["env", "PYTHONPATH=/opt/engine", "python3", "-m", "python_checks.engine"]
-    said = podman.exec(game, *engine, "play", *match, "--wait", user="et", timeout_s=PLAY_TIMEOUT_S)
+    options = ["--wait", "--timeout-s", str(PLAY_TIMEOUT_S), "--password-file", RCON_PASSWORD_FILE]
+    said = podman.exec(game, *engine, "play", match, *options, user="et", timeout_s=PLAY_TIMEOUT_S + 30)
     podman.exec(game, "bash", "-c", WAIT_FOR_POSTS, timeout_s=DIGEST_TIMEOUT_S)
     wait_for_digestion(podman, world, time.time())
     return said

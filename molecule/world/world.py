@@ -10,12 +10,13 @@ world.py status | reset | down | build
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 
 from build import build_all
 from containers import Podman, WorldError
-from layout import CACHE, DEMO, HOSTS, INTERPRETERS, known_worlds, load_world, new_world
+from layout import CACHE, DEMO, HOSTS, INTERPRETERS, World, known_worlds, load_world, new_world
 from lifecycle import down, health, play, up
 
 
@@ -82,7 +83,14 @@ def _status(podman: Podman) -> None:
         for line in running.splitlines() or ["no container is running; `world.py reset` makes fresh ones"]:
             print(f"  {line}")
         if running:
-            print(f"  bot: {health(podman, world)}")
+            print(f"  bot: {_bot(podman, world)}")
+
+
+def _bot(podman: Podman, world: World) -> str:
+    try:
+        return json.dumps(health(podman, world))
+    except WorldError as silent:
+        return f"no answer ({silent})"
 
 
 def main() -> int:
@@ -107,7 +115,7 @@ def main() -> int:
         seconds = time.monotonic() - started
         print(f"world '{world.name}' is up ({seconds:.1f} s): ansible-playbook -i .world/{world.name}/inventory …")
     elif options.verb == "play":
-        print(play(podman, options.name, [options.match, *(["--map", options.map] if options.map else [])]), end="")
+        print(play(podman, options.name, options.match, options.map), end="")
     elif options.verb == "exec":
         container = load_world(options.name).container(options.host)
         interactive = ["--interactive", "--tty"] if sys.stdin.isatty() and sys.stdout.isatty() else []

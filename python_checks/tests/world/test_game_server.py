@@ -94,20 +94,21 @@ def test_boot_crontab(game: Host) -> None:
     assert lines == ["@reboot /bin/bash /home/et/start.sh"]
 
 
-def test_daemon_keeps_the_server_up(game: Host) -> None:
+def test_server_runs_in_its_screen_session_under_the_daemon(game: Host) -> None:
     found = processes(game)
     (server,) = [pid for pid, (_, _, args) in found.items() if args.startswith("etlded.x86_64 ")]
     parent, user, args = found[server]
-    assert user == "et"
-    assert "+exec vektor.cfg" in args
-    assert found[parent][2].endswith("etdaemon.sh")
+    assert (user, args.endswith("+exec vektor.cfg")) == ("et", True)
+    assert "-dmS vektor " in found[parent][2]
+    assert [user for _, user, args in found.values() if args == "/bin/bash /home/et/scripts/etdaemon.sh"] == ["et"]
+    assert game.check_output("pgrep -x etlded.x86_64") == str(server)
 
 
 def test_game_answers_getstatus(game: Host) -> None:
     answer = game.check_output(QUERY.format(command="getstatus"))
     assert answer.startswith("statusResponse\n\\")
     keys = answer.splitlines()[1].split("\\")[1::2]
-    assert {"mapname", "sv_maxclients", "gamestate", "sv_hostname"} <= set(keys)
+    assert {"mapname", "sv_maxclients", "g_gametype", "sv_hostname"} <= set(keys)
 
 
 def test_rcon_takes_the_password_of_the_file_only(game: Host) -> None:

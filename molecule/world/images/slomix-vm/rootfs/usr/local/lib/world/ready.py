@@ -7,26 +7,33 @@ import json
 import sys
 import time
 import urllib.request
+from typing import Any
 
-HEALTH = "http://127.0.0.1:8089/health"
+BOT = "http://127.0.0.1:8089/health"
 SITE = "http://127.0.0.1:7000/health"
 
 
-def answers(url: str) -> bool:
-    """Whether the address answers 200 with JSON."""
+def answer(url: str) -> dict[str, Any] | None:
+    """The JSON object behind the address, None when there is none."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
-            return response.status == 200 and isinstance(json.load(response), dict)
+            said = json.load(response)
     except (OSError, ValueError):
-        return False
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def missing() -> list[str]:
     """What is not yet as promised, as sentences; empty when ready."""
-    units = {"slomix-bot": HEALTH, "slomix-web": SITE}
-    return [
-        f"{unit} does not answer on {url} (journalctl -u {unit})" for unit, url in units.items() if not answers(url)
-    ]
+    bot = answer(BOT)
+    found = []
+    if bot is None:
+        found.append(f"slomix-bot does not answer on {BOT} (journalctl -u slomix-bot)")
+    elif not bot["ssh_ok"]:
+        found.append("slomix-bot has not reached the game server over ssh (/opt/slomix/logs/errors.log)")
+    if answer(SITE) is None:
+        found.append(f"slomix-web does not answer on {SITE} (/opt/slomix/logs/web.log)")
+    return found
 
 
 def main() -> int:
