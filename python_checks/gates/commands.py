@@ -45,7 +45,15 @@ def register(commands: Any) -> None:
         metavar="ACTION", required=True
     )
     one = evidence.add_parser("verify", parents=[common], help="exit code: 0 intact, 1 broken, 2 could not judge")
+    one.add_argument(
+        "--signers", metavar="FILE", help="require a valid signature by a key in this allowed-signers file"
+    )
     one.set_defaults(run=_verify)
+    one = evidence.add_parser("sign", parents=[common], help="sign the newest record with an ssh key")
+    one.add_argument(
+        "--key", required=True, metavar="FILE", help="path of the private key, or of the public one in the agent"
+    )
+    one.set_defaults(run=_sign)
     one = evidence.add_parser("show", parents=[common], help="one record as JSON")
     one.add_argument("seq", type=_count, metavar="SEQ", help="number of the record, see rollout log")
     one.set_defaults(run=_show)
@@ -85,14 +93,12 @@ def _status(arguments: argparse.Namespace) -> int:
     plan = files.load_plan()
     gates = {name: files.load_gate(name) for name in files.gate_names()}
     rows = status(plan, gates, ledger.read(str(folder)), now=datetime.now(UTC), ledger_fault=broken)
-    cells = [["step", "title", "state", "verdict", "age", "next"]]
-    cells += [[row.step, row.title, row.state, row.verdict, text.age(row.age_s), row.next] for row in rows]
     print(f"{plan['plan']} ({plan['version']}), evidence in {folder}")
     if broken:
         print(
             f"THE LEDGER IS BROKEN: {broken}. Every phase is blocked. Run: rollout evidence verify --evidence {folder}"
         )
-    print("\n".join(text.table(cells, ["", *(row.verdict for row in rows)], sys.stdout.isatty())))
+    print("\n".join(text.status_lines(rows, colour=sys.stdout.isatty())))
     return 0
 
 
@@ -155,6 +161,42 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(f"BROKEN: {state.fault}. {ledger.advice(state)}.")
         return 1
     print(f"intact: {state.records} records, head {state.head}")
+    return _signed(folder, Path(arguments.signers)) if arguments.signers else 0
+
+
+def _signed(folder: Path, signers: Path) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    from python_checks.gates import signing
+
+    if not signers.is_file():
+        print(f"{signers} is no file, so signatures cannot be judged")
+        return UNREADABLE
+    try:
+        newest = signing.check(folder, ledger.read(str(folder)), signers)
+    except signing.SigningError as error:
+        print(f"BROKEN: {error}.")
+        return 1
+    print(f"signed up to record {newest.seq} by {newest.signer}")
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+
+    from python_checks.gates import signing
+    from python_checks.gates.evidence import fault
+
+    folder = evidence_dir(arguments)
+    broken = fault(folder)
+    if broken:
+        print(f"not signed: {broken}")
+        return 1
+    try:
+        print(f"signed: {signing.sign(folder, ledger.read(str(folder)), Path(arguments.key))}")
+    except signing.SigningError as error:
+        print(f"not signed: {error}")
+        return 1
     return 0
 
 

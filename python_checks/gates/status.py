@@ -126,16 +126,17 @@ def _gate_row(
         for record in records
         if record.get("kind") == "verdict" and (record.get("result") or {}).get("gate") == phase["gate"]
     ]
+    begun = any(record.get("kind") == "step" and record.get("phase") == phase["phase"] for record in records)
     if verdict.verdict == "broken":
         state, advice = "blocked", verdict.next
     elif waiting:
         state, advice = "waits", f"gate {', '.join(str(one) for one in waiting)} first"
     else:
         state = "judged" if recorded else "open"
-        advice = verdict.next if verdict.verdict not in OPENS else ""
+        advice = verdict.next if verdict.verdict not in OPENS and begun else ""
         if verdict.verdict in OPENS and (not recorded or recorded[-1]["result"].get("verdict") not in OPENS):
             advice = f"record it: ansible-playbook playbooks/gate.yml -e phase={phase['phase']}"
-    return Row(name, str(verdict.asks), state, verdict.verdict, _age_s(recorded, now), advice)
+    return Row(name, phase["title"], state, verdict.verdict, _age_s(recorded, now), advice)
 
 
 def _age_s(records: Sequence[Mapping[str, Any]], now: datetime) -> float | None:

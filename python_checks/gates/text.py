@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from python_checks.gates.status import Row
+
 WIDTH = 118
 _COLOURS = {
     "pass": "32",
@@ -36,21 +38,38 @@ def age(seconds: float | None) -> str:
     return f"{max(0, int(seconds))} s"
 
 
-def table(rows: Sequence[Sequence[str]], colours: Sequence[str] | None = None, colour: bool = False) -> list[str]:
-    """Rows as left-aligned columns; the last column is wrapped. ``colours`` names a verdict per row for its fourth
-    column."""
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as left-aligned columns; the last column is cut at the width of the screen."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     room = max(30, WIDTH - sum(widths) - 2 * len(widths))
-    lines = []
-    for number, row in enumerate(rows):
-        tail = textwrap.wrap(row[-1], room, max_lines=2, placeholder=" ...") or [""]
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
-        if colours:
-            cells = [paint(cell, colours[number], colour) if at in (2, 3) else cell for at, cell in enumerate(cells)]
-        lines.append("  ".join([*cells, tail[0]]).rstrip())
-        indent = " " * (sum(widths) + 2 * len(widths))
-        lines += [f"{indent}{more}" for more in tail[1:]]
-    return lines
+    return [
+        "  ".join(
+            [
+                *(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)),
+                textwrap.shorten(row[-1], room),
+            ]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def status_lines(rows: Sequence[Row], *, colour: bool = False) -> list[str]:
+    """The status screen: a line for each row, what to do next indented below the row it belongs to."""
+    heads = ("step", "title", "state", "verdict", "age")
+    cells = [heads, *((row.step, row.title, row.state, row.verdict, age(row.age_s)) for row in rows)]
+    lines = table(cells)
+    shown = lines[:1]
+    for row, line in zip(rows, lines[1:], strict=True):
+        shown.append(paint(line, row.verdict, colour))
+        shown += textwrap.wrap(
+            f"next: {row.next}" if row.next else "",
+            WIDTH,
+            initial_indent=" " * 8,
+            subsequent_indent=" " * 14,
+            max_lines=3,
+            placeholder=" ...",
+        )
+    return shown
 
 
 def verdict_lines(verdict: Mapping[str, Any], *, colour: bool = False, note: str = "") -> list[str]:
@@ -79,7 +98,7 @@ def verdict_lines(verdict: Mapping[str, Any], *, colour: bool = False, note: str
         lines += [*_wrapped("found", str(verdict["found"]), 0), *_wrapped("required", str(verdict["required"]), 0)]
     if verdict["verdict"] == "broken":
         lines += _wrapped("ledger", str(verdict["found"]), 0)
-    if verdict["next"]:
+    if verdict["next"] and (not verdict["checks"] or verdict["verdict"] == "broken"):
         lines += textwrap.wrap(f"next: {verdict['next']}", WIDTH)
     return lines
 

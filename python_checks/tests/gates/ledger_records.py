@@ -1,4 +1,4 @@
-"""Made records of the ledger for the tests of the judge: as ledger.append writes them, with the times the test needs."""
+"""Made records of the ledger for the tests of the judge: as ledger.append writes them, at the times a test needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The action plugins in real ansible-playbook runs on localhost: what they write, refuse, and leave alone in check mode."""
+"""The action plugins in real ansible-playbook runs: what they write, refuse, and leave alone in check mode."""
 
 from __future__ import annotations
 

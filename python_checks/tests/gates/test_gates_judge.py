@@ -1,4 +1,4 @@
-"""The judge on situations of the field: each has exactly one right verdict, and no missing or bad evidence ever opens a gate."""
+"""The judge on situations of the field: each has one right verdict, and no missing or bad evidence opens a gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger: whatever is changed, cut, swapped or removed is found; crashes at any point are told from tampering; no writer loses a line."""
+"""The ledger: any change is found, a crash at any point is told from tampering, and no writer loses a line."""
 
 from __future__ import annotations
 

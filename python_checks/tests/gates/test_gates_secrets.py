@@ -1,4 +1,4 @@
-"""Canary secrets of every kind go into a record; none of them is in any file of the ledger, and evidence is not eaten along the way."""
+"""Canary secrets of every kind go into a record and into no file of the ledger; evidence is not eaten on the way."""
 
 from __future__ import annotations
 
