@@ -209,6 +209,7 @@ def test_file_name_in_backticks_triggers_the_import(start_bot: Callable[..., Bot
     while not database.rows("SELECT 1 FROM rounds") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(database.rows("SELECT 1 FROM rounds")) == 1
+    assert "File name trigger: 2026-02-20-213003-supply-round-1.txt" in bot.log("webhook")
 
 
 def gametime(end: str) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from bot.automation.channel_gateway import PostBucket, check_form
+from hypothesis import given
+from hypothesis import strategies as st
 from slomix_composed import stats_ready
 from slomix_process import TOKEN, Bot
 
@@ -60,6 +62,26 @@ def test_error_names_the_field() -> None:
     assert errors == [{"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 1024 or fewer in length."}]
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["content", "embeds", "fields", "name", "value", "footer", "text", "title", "username"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_any_json_is_judged(payload: Any) -> None:
+    refusal = check_form(payload)
+    assert refusal is None or (refusal[0] == 400 and refusal[1]["message"])
+
+
 def test_bucket_counts_each_webhook_alone() -> None:
     bucket = PostBucket(posts=2, seconds=60)
     assert [bucket.take("a") > 0 for _ in range(3)] == [False, False, True]
@@ -74,24 +96,25 @@ def test_answers_over_http(start_bot: Callable[..., Bot]) -> None:
     assert bot.post(good, token="wrong")[:2] == (401, {"message": "Invalid Webhook Token", "code": 50027})
     assert bot.post(b'{"content": "a\\"')[0] == 400
     assert bot.post(b'{"content": "\xff"}')[0] == 400
+    assert bot.post(b"[" * 100_000)[0] == 400
     assert bot.post({"content": ""})[1]["code"] == 50006
     status, body, _ = bot.post(post_with(fields=[{"name": "n", "value": "x" * 1025}]))
     assert (status, body["message"]) == (400, "Invalid Form Body")
     assert bot.request("/api/other", b"{}")[0] == 404
     assert bot.request("/nothing")[0] == 404
     report = bot.wait_idle()
-    assert (report["posts"], report["accepted"], report["queue"]) == (7, 1, 0)
-    assert bot.log("errors").count("refused with") == 6
+    assert (report["posts"], report["accepted"], report["queue"]) == (8, 1, 0)
+    assert bot.log("errors").count("refused with") == 7
     assert TOKEN not in "".join(bot.log(name) for name in ("bot", "webhook", "errors", "database"))
 
 
-def test_sixth_post_within_two_seconds_is_limited(start_bot: Callable[..., Bot]) -> None:
-    bot = start_bot()
+def test_sixth_post_within_the_window_is_limited(start_bot: Callable[..., Bot]) -> None:
+    bot = start_bot(WEBHOOK_BUCKET_SECONDS="20")  # live: 2 s; wide here, so that a busy machine cannot pass it
     answers = [bot.post({"content": "hello"}) for _ in range(6)]
     assert [status for status, _, _ in answers] == [204] * 5 + [429]
     _, body, headers = answers[-1]
-    assert 0 < body["retry_after"] <= 2 and body["global"] is False
-    assert int(headers["Retry-After"]) in (1, 2)
+    assert 0 < body["retry_after"] <= 20 and body["global"] is False
+    assert body["retry_after"] <= int(headers["Retry-After"]) <= 21
 
 
 def test_http_keeps_a_connection_open_and_needs_a_length(start_bot: Callable[..., Bot]) -> None:

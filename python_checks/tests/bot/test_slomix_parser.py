@@ -87,8 +87,10 @@ def test_header_values_and_diagnostics(parser: C0RNP0RN3StatsParser, tmp_path: P
 
     bad = parse(parser, tmp_path, stats_file(defender="x", winner="7"))
     assert (bad["defender_team"], bad["winner_team"], len(bad["side_parse_diagnostics"])) == (1, 0, 2)
-    held = parse(parser, tmp_path, stats_file(clock="11:40"))
-    assert held["round_outcome"] == "Fullhold"
+    for clock, outcome in (("11:30", "Fullhold"), ("11:29", "Completed"), ("12:00", "Fullhold")):
+        assert parse(parser, tmp_path, stats_file(clock=clock))["round_outcome"] == outcome
+    reset = parse(parser, tmp_path, stats_file(round_number=2, clock="0:00"), "2026-02-21-214503-supply-round-2.txt")
+    assert reset["round_outcome"] == "Unknown"
 
 
 def test_player_values(parser: C0RNP0RN3StatsParser, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -127,7 +127,7 @@ def test_second_import_of_a_file_keeps_the_first_clock(start_bot: Callable[..., 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_as_the_webhook_calls_it(start_bot: Callable[..., Bot], tmp_path: Path) -> None:
     """The options of the webhook script; a 429 is waited out by curl's own retry."""
-    bot = start_bot(WEBHOOK_BUCKET_POSTS="1", WEBHOOK_BUCKET_SECONDS="0.5")
+    bot = start_bot(WEBHOOK_BUCKET_POSTS="1", WEBHOOK_BUCKET_SECONDS="2")
     (tmp_path / "post.json").write_text('{"content": "hello"}')
     argv = [
         "curl",

@@ -72,6 +72,7 @@ def test_headshot_leaderboard_counts_kills_once_per_weapon(start_bot: Callable[.
     assert "510 kills (51 rounds)" in bot.request("/commands/leaderboard?stat=kills")[1]["description"]
     status, answer, _ = bot.request("/commands/leaderboard?stat=cheese")
     assert status == 400 and "headshots" in answer["message"]
+    assert "leaderboard headshots: 1 players" in bot.log("commands")
 
 
 def test_headshot_leaderboard_wants_many_rounds(start_bot: Callable[..., Bot], database: Database) -> None:

@@ -11,7 +11,7 @@ BACKUPS = 3
 
 
 def setup_logging(log_dir, level="INFO"):
-    """bot.log and the console take INFO and up, errors.log WARNING and up, the other two everything of theirs."""
+    """bot.log and the console take INFO and up, errors.log WARNING and up, the others everything of theirs."""
     folder = Path(log_dir)
     folder.mkdir(parents=True, exist_ok=True)
     formatter = logging.Formatter(LINE, STAMP)
@@ -30,5 +30,5 @@ def setup_logging(log_dir, level="INFO"):
     root = logging.getLogger("bot")
     root.setLevel(logging.DEBUG)
     root.handlers = [to_file("bot.log", threshold), to_file("errors.log", logging.WARNING), console]
-    logging.getLogger("bot.webhook").handlers = [to_file("webhook.log", logging.DEBUG)]
-    logging.getLogger("bot.database").handlers = [to_file("database.log", logging.DEBUG)]
+    for name in ("webhook", "commands", "database"):
+        logging.getLogger(f"bot.{name}").handlers = [to_file(f"{name}.log", logging.DEBUG)]

@@ -187,7 +187,7 @@ class ChannelGateway:
             return 429, body, {"Retry-After": str(int(wait) + 1), "X-RateLimit-Remaining": "0"}
         try:
             payload = json.loads(body.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return 400, {"code": 50109, "message": "The request body contains invalid JSON."}, {}
         refusal = check_form(payload)
         if refusal is not None:

@@ -5,7 +5,7 @@ import logging
 import discord
 from discord.ext import commands
 
-logger = logging.getLogger("bot.leaderboard")
+logger = logging.getLogger("bot.commands")
 
 TOP = 10
 MIN_ROUNDS = 50
@@ -40,6 +40,7 @@ class LeaderboardCog(commands.Cog):
         if stat not in builders:
             raise LookupError(f"Unknown leaderboard {stat!r}; try one of: {', '.join(builders)}")
         title, lines = await builders[stat]()
+        logger.info(f"leaderboard {stat}: {len(lines)} players")
         embed = discord.Embed(title=title, color=0xF1C40F)
         embed.description = "\n".join(lines) if lines else "Nobody has played enough rounds yet."
         return embed
