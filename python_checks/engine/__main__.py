@@ -55,7 +55,10 @@ def _play(args: argparse.Namespace) -> int:
             print(state[1])
             return 0 if state[1].endswith(" ok") else 1
         time.sleep(0.2)
-    print(f"still {state[0]} after {args.timeout_s:g} s; give --timeout-s more or look at the server's console", file=sys.stderr)
+    print(
+        f"still {state[0]} after {args.timeout_s:g} s; give --timeout-s more or look at the server's console",
+        file=sys.stderr,
+    )
     return 1
 
 
@@ -88,7 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     run.add_argument("--interpreter", choices=("lua54", "luajit"), default="lua54")
     run.add_argument("--config", type=Path)
     run.add_argument("--rcon-password-file", type=Path)
-    run.add_argument("--nominal-basepath", help="what scripts read in fs_basepath (a server started after a cd shows '.')")
+    run.add_argument(
+        "--nominal-basepath", help="what scripts read in fs_basepath (a server started after a cd shows '.')"
+    )
     run.add_argument("--map", default="supply")
     run.add_argument("--bind", default="0.0.0.0")
     run.add_argument("--port", type=int, default=27960)

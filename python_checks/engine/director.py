@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .match import TEAMS, Event, Half, HalfResult, Match, MatchResult, Player
 from .roster import ALLIES, AXIS, Client
@@ -115,7 +115,7 @@ class Director:
             same and server.cvars.full("timelimit") == match.timelimit_min and server.cvars.full("mapname") == match.map
         )
         server.rules.idle = False
-        server.rules.random.seed(match.seed)
+        server.rules.random.seed(f"match {match.seed}")
         server.rules.intermission_ms = round(match.intermission_s * 1000)
         server.rules.limits_min[match.map] = match.timelimit_min
         defender = TEAMS[match.defender] - 1
@@ -180,7 +180,7 @@ class Director:
             self._at(start_ms + round(event.at_s * 1000), lambda event=event: self._do(event))  # type: ignore[misc]
         self._action(half, start_ms)
         load = server.loads
-        snapshot: dict[str, object] = {}
+        snapshot: dict[str, Any] = {}
 
         def remember() -> None:
             pauses = list(rules.pauses)
@@ -191,6 +191,7 @@ class Director:
                 end_unix_ms=server.clock.now_ms,
                 play_ms=rules.elapsed_ms(),
                 pauses=tuple(pauses),
+                limits=(server.cvars.full("timelimit"), server.cvars.full("g_nextTimeLimit")),
                 players=tuple(server.roster.listing()),
             )
 
@@ -215,12 +216,13 @@ class Director:
             remember()
         completed = server.loads == load
         winner = rules.winner + 1 if completed else 0
-        limit, following = server.cvars.full("timelimit"), server.cvars.full("g_nextTimeLimit")
+        limits = (
+            (server.cvars.full("timelimit"), server.cvars.full("g_nextTimeLimit")) if completed else snapshot["limits"]
+        )
         self._due.clear()
         if completed:
             self._run(lambda: server.gamestate == GS_INTERMISSION or server.loads != load, "the intermission")
             self._run(lambda: server.loads != load, "the end of the intermission", PATIENCE_MS + rules.intermission_ms)
-        values = snapshot
         return HalfResult(
             round=round_number,
             map=map_name,
@@ -228,15 +230,15 @@ class Director:
             completed=completed,
             winner=winner,
             defender=rules.defender + 1,
-            limit_min=limit,
-            next_limit_min=following,
+            limit_min=limits[0],
+            next_limit_min=limits[1],
             start_level_ms=start_ms,
-            end_level_ms=values["end_level_ms"],  # type: ignore[arg-type]
+            end_level_ms=snapshot["end_level_ms"],
             start_unix_ms=start_unix_ms,
-            end_unix_ms=values["end_unix_ms"],  # type: ignore[arg-type]
-            play_ms=values["play_ms"],  # type: ignore[arg-type]
-            pauses=values["pauses"],  # type: ignore[arg-type]
-            players=values["players"],  # type: ignore[arg-type]
+            end_unix_ms=snapshot["end_unix_ms"],
+            play_ms=snapshot["play_ms"],
+            pauses=snapshot["pauses"],
+            players=snapshot["players"],
         )
 
     def _finish(self, half: Half, remember: Callable[[], None]) -> None:

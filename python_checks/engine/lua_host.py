@@ -115,8 +115,10 @@ class LuaHost:
             self.say(f"G_LuaStartVM error running lua script: '{problem}'")
             self.say(f"Lua VM start failed ( {filename} )")
         else:
+            self.say(
+                f"file '{filename}' loaded into Lua VM"
+            )  # before it has a number: its own et_Print does not see this line
             self.vms.append(vm)
-            self.say(f"file '{filename}' loaded into Lua VM")
 
     def stop(self) -> None:
         """et_Quit and the unload line for each VM; a VM that has failed goes without a line, as measured."""

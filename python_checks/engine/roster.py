@@ -19,7 +19,7 @@ LOADOUT = {AXIS: (3, 2), ALLIES: (8, 7)}  # MP 40 and Luger, Thompson and Colt
 CS_PLAYERS = 689
 CS_ROUNDSCORES1, CS_ROUNDSCORES2 = 23, 24
 WORLD, MAX_ENTITIES = 1022, 1024
-SKILLS = 7
+SKILLS, LIGHT_WEAPONS = 7, 4
 PM_NORMAL, PM_SPECTATOR, PM_DEAD = 0, 2, 3
 PMF_LIMBO = 1 << 14
 XP_KILL, XP_HEADSHOT = 3, 2
@@ -257,7 +257,8 @@ class Roster:
             {"pers.connected": 1, "pers.connectTime": server.time, "sess.sessionTeam": SPECTATOR, "inuse": 1}
         )
         server.gprint(f"ClientConnect: {client.slot}\n")
-        self._skills(client)
+        if server.lua.interpreter == "lua54":  # 2.85.0 goes without
+            self._skills(client)
         self.publish(client)
         server.configstrings.setdefault(CS_ROUNDSCORES1, "0")
         server.configstrings.setdefault(CS_ROUNDSCORES2, "0")
@@ -303,7 +304,8 @@ class Roster:
         self._skills(client)
         server.lua.call("et_ClientConnect", client.slot, 0, 0)
         server.gprint(f"ClientConnect: {client.slot}\n")
-        self._skills(client)
+        if server.lua.interpreter == "lua54":  # 2.85.0 goes without
+            self._skills(client)
         fields.update({"pers.connected": 1, "pers.connectTime": server.time, "inuse": 1, "pers.netname": client.name})
         team = client.team
         if team in LOADOUT:
@@ -376,6 +378,7 @@ class Roster:
         stats[4] += 1
         taken["sess.aWeaponStats"][weapon.stats][1] += 1
         if not friendly:
+            server.lua.call("et_SetPlayerSkill", attacker.slot, LIGHT_WEAPONS)
             given["sess.kills"] += 1
             given["ps.persistant"][0] += XP_KILL + (XP_HEADSHOT if head else 0)
         else:

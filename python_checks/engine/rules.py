@@ -98,7 +98,7 @@ class Rules:
             self.intermission_at = now
             server.configstrings[CS_INTERMISSION_START_TIME] = str(now - FULL_INTERMISSION_MS + self.intermission_ms)
         if state == GS_WARMUP and not self.idle:
-            self._warmup(now)
+            self._warmup(now, step_ms)
         elif state == GS_COUNTDOWN:
             self._countdown(now, step_ms)
         elif state == GS_PLAYING and not self.exit_logged:
@@ -108,16 +108,18 @@ class Rules:
         if state != GS_INTERMISSION and not settling:
             self._respawn(now, step_ms)
 
-    def _warmup(self, now: int) -> None:
+    def _warmup(self, now: int, step_ms: int) -> None:
         server = self.server
         if server.cvars.integer("g_doWarmup"):
             players = server.roster.playing()
-            if not players or any(not c.fields["pers.ready"] for c in players):
+            if not any(client.fields["pers.ready"] for client in players):
                 self.ready_since = None
                 return
             if self.ready_since is None:
-                self.ready_since = now
-            if now - self.ready_since < READY_MS - 50:
+                self.ready_since = now - step_ms
+            all_ready = all(client.fields["pers.ready"] for client in players)
+            enough = len(players) >= server.cvars.integer("match_minplayers")
+            if not all_ready or not enough or now - self.ready_since <= READY_MS:
                 return
         self.warmup_end = now + (max(10, server.cvars.integer("g_warmup")) + 1) * 1000
         server.gamestate = GS_COUNTDOWN

@@ -155,7 +155,9 @@ class Process:
         command = words[0].lower()
         challenge = f"\\challenge\\{words[1]}" if len(words) > 1 and "\\" not in words[1] else ""
         if command == "getstatus":
-            return [("statusResponse\n" + self._status_info() + challenge + "\n" + self._player_lines()).encode("latin-1")]
+            return [
+                ("statusResponse\n" + self._status_info() + challenge + "\n" + self._player_lines()).encode("latin-1")
+            ]
         if command == "getinfo":
             return [("infoResponse\n" + challenge + self._info()).encode("latin-1")]
         if command == "rcon":
@@ -217,7 +219,9 @@ class Process:
         lines.append("num score ping name            lastmsg address               qport rate")
         lines.append("--- ----- ---- --------------- ------- --------------------- ----- -----")
         for c in self.server.roster.connected():
-            lines.append(f"{c.slot:3d} {c.fields['ps.persistant'][0]:5d} {PING:4d} {c.name:<15} {0:7d} {c.ip:<21} {0:5d} 45000")
+            lines.append(
+                f"{c.slot:3d} {c.fields['ps.persistant'][0]:5d} {PING:4d} {c.name:<15} {0:7d} {c.ip:<21} {0:5d} 45000"
+            )
         return "".join(f"{line}\n" for line in lines) + "\n"
 
     def _standin(self, name: str, words: list[str]) -> str:

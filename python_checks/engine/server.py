@@ -278,6 +278,7 @@ class Server:
         self.time += FRAME_INIT_MS
         self._game_frame(FRAME_INIT_MS, settling=True)
         self.time += FRAME_INIT_MS
+        self._publish()
 
     def quit(self) -> None:
         """End the process cleanly: et_ShutdownGame(0), et_Quit, console lines; the sandbox's own files go."""
