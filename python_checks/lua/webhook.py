@@ -46,6 +46,14 @@ def plan_webhook(tree: LuaTree) -> Plan:
     return _Webhook(tree).plan()
 
 
+def watched_state(tree: LuaTree) -> tuple[list[bytes], list[bytes]]:
+    """``(busy flags, marks)`` of a webhook as expressions that are valid at the end of the file.
+
+    Marks are what a failed attempt must take back: score and last signature. Raises Refusal like the recipe.
+    """
+    return _Webhook(tree).watched()
+
+
 @dataclass(frozen=True)
 class _Flag:
     """A place that is true while a send is under way."""
@@ -82,6 +90,14 @@ class _Webhook:
         self._protect(target, slots)
         self._prelude()
         return self.result
+
+    def watched(self) -> tuple[list[bytes], list[bytes]]:
+        """See ``watched_state``."""
+        builder, _ = self._payload()
+        units = self.graph.reach(self._protected_function(builder))
+        at = len(self.tree.source)
+        flags = [f.text for f in self._flags(units) if self._sees_key(f.key, at)]
+        return flags, [m for m in self._marks(units, at) if m not in flags]
 
     def _did(self, sentence: str) -> None:
         self.result.actions.append(sentence)
@@ -274,12 +290,16 @@ class _Webhook:
         """``("…"):format(a)`` becomes ``rollout_guard.format(("…"), a)``; the template stays where it is."""
         arguments = call.child_by_field_name("arguments")
         assert arguments is not None
-        known = self.tree.constant(template) is not None
-        callee = GUARD + (b".format(" if known else b".method_format(")
-        self.result.edits.insert(template.start_byte, callee)
+        is_text = self.tree.constant(template) is not None or len(self.tree.concat_pieces(template)) > 1
+        callee = GUARD + (b".format(" if is_text else b".method_format(")
+        start, end = template.start_byte, template.end_byte
+        if is_text and template.type == "parenthesized_expression":
+            self.result.edits.replace(start, start + 1, b"")
+            end -= 1
+        self.result.edits.insert(start, callee)
         is_bare = self.tree.text(arguments)[:1] != b"("
         opening = arguments.start_byte if is_bare else arguments.start_byte + 1
-        self.result.edits.replace(template.end_byte, opening, b", " if has_values else b"")
+        self.result.edits.replace(end, opening, b", " if has_values else b"")
         if is_bare:
             self.result.edits.insert(arguments.end_byte, b")")
 
@@ -380,7 +400,7 @@ class _Webhook:
                 return self._value_slots(label, values[1])
         slots: list[Hole] = []
         for key, node in named.items():
-            if key in _LABELS | _WHOLE and node is not None:
+            if (key in _LABELS or (key in _WHOLE and b"_" in key)) and node is not None:
                 slots += self._value_slots(key, node)
         return slots
 
@@ -533,8 +553,9 @@ class _Webhook:
                 return
         statement = self.tree.statement_of(site)
         at = statement.start_byte
-        entries = [b"limit = " + self._limit(at)]
-        entries += [label + b" = " + text for label, text in self._facts(slots, at)]
+        facts = self._facts(slots, at)
+        entries = [b"limit = " + (self._limit(at) or dict(facts).get(b"Lua_Timelimit", b'tonumber(et.trap_Cvar_Get("timelimit"))'))]
+        entries += [label + b" = " + text for label, text in facts]
         said = self._said_already(builder)
         call_text = GUARD + b".note(function() return " + self._table(entries, at) + b" end" + (b", true)" if said else b")")
         line_start = self.tree.source.rfind(b"\n", 0, at) + 1
@@ -576,7 +597,7 @@ class _Webhook:
         return False
 
     def _limit(self, at: int) -> bytes:
-        """The variable that holds the cvar's number at a position; the cvar itself when none is in sight."""
+        """The variable that holds the cvar's number at a position; empty when none is in sight."""
         makers = {self.graph.unit_of(c) for c in self.tree.calls if self._reads_limit(c)}
         for binding in reversed(self.tree.bindings):
             if self.tree.visible(binding.name, at) is not binding:
@@ -587,7 +608,7 @@ class _Webhook:
                     n.type.startswith("function_def") for n in ([value] if value is not None else [])
                 ):
                     return binding.name
-        return b'tonumber(et.trap_Cvar_Get("timelimit"))'
+        return b""
 
     def _reads_limit(self, call: Node) -> bool:
         name, arguments = call.child_by_field_name("name"), self.tree.arguments(call)
