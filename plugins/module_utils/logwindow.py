@@ -80,11 +80,15 @@ def check_cursor(cursor: Mapping[str, Any]) -> None:
             raise ValueError(f"not a log cursor: {key} is {cursor.get(key)!r}, required is {kind.__name__}")
 
 
-def open_window(path: str, cursor: Optional[Mapping[str, Any]]) -> Window:
-    """Find what was written to the log at ``path`` since ``cursor`` (None: all of the file)."""
+def open_window(path: str, cursor: Optional[Mapping[str, Any]], with_rotated: bool = False) -> Window:
+    """Find what was written to the log at ``path`` since ``cursor``.
+
+    Without a cursor that is all of the file, and of its rotated predecessors too if ``with_rotated``.
+    """
     exists = os.path.exists(path)
     if cursor is None:
-        return Window(WHOLE, False, [Segment(path, 0, os.path.getsize(path))]) if exists else Window(MISSING, False)
+        names = (list(reversed(_rotated(path))) if with_rotated else []) + ([path] if exists else [])
+        return Window(WHOLE if exists else MISSING, False, [Segment(name, 0, os.path.getsize(name)) for name in names])
     check_cursor(cursor)
     offset = cursor["offset"]
     if exists and os.stat(path).st_ino == cursor["inode"] and _continues(path, cursor):

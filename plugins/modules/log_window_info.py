@@ -23,6 +23,10 @@ options:
   cursor:
     description: Where the window begins; the file's beginning when left out.
     type: dict
+  with_rotated:
+    description: Without O(cursor), begin with the oldest rotated file (O(path) with .1, .2 and so on).
+    type: bool
+    default: false
   patterns:
     description: Named regular expressions (Python), searched anywhere in a line. Named groups are returned.
     type: dict
@@ -96,7 +100,7 @@ CONTROL = "(control)"
 def run(params: Dict[str, Any]) -> Dict[str, Any]:
     """Open the window and count."""
     cursor_now = logwindow.cursor_at(params["path"])
-    window = logwindow.open_window(params["path"], params["cursor"])
+    window = logwindow.open_window(params["path"], params["cursor"], params["with_rotated"])
     patterns = dict(params["patterns"])
     if params["control"]:
         patterns[CONTROL] = params["control"]
@@ -123,6 +127,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "cursor": {"type": "dict"},
+            "with_rotated": {"type": "bool", "default": False},
             "patterns": {"type": "dict", "default": {}},
             "control": {"type": "str"},
             "max_matches": {"type": "int", "default": 20},

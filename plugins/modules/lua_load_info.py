@@ -82,6 +82,10 @@ loaded_at_local:
   description: The same as the server printed it, as C(YYYY-MM-DD-HHMMSS) of its local time; empty if unknown.
   type: str
   returned: always
+utc_offset_s:
+  description: The server's local clock minus UTC at that load, in seconds; null if unknown.
+  type: int
+  returned: always
 loaded_map:
   description: The map of that load.
   type: str
@@ -112,6 +116,7 @@ window:
   returned: always
 """
 
+import datetime
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
@@ -155,6 +160,7 @@ def run(params: Dict[str, Any]) -> Dict[str, Any]:
         "next": proof.next,
         "loaded_at_unix": None,
         "loaded_at_local": "",
+        "utc_offset_s": None,
         "loaded_map": "",
         "load_cursor": None,
         "signature": proof.signature,
@@ -167,12 +173,15 @@ def run(params: Dict[str, Any]) -> Dict[str, Any]:
         first = inits[proof.init]
         path, offset = places[proof.init]
         at_unix = console.gametime_unix(first.gametime)
-        if at_unix is None:
+        as_if_utc = console.gametime_unix(first.gametime, datetime.timezone.utc)
+        if at_unix is None or as_if_utc is None:
             result.update(
                 state=loadproof.UNKNOWN,
                 reason=f"the console gives no readable time of the load ({first.gametime or 'no gametime line'})",
                 next="wait for the next map load, then run the validation again",
             )
+        else:
+            result["utc_offset_s"] = as_if_utc - at_unix
         result.update(
             loaded_at_unix=at_unix,
             loaded_at_local=console.gametime_local(first.gametime),
