@@ -80,12 +80,13 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.conditions imp
 )
 from ansible_collections.slomix.timetracking.plugins.module_utils.samples import (
     Record,
+    aged,
     drift,
     failed_step,
     newest_per_host,
+    overtaken,
     seq_of,
     source,
-    stale,
 )
 
 ORDER = ("pass", "waived", "inconclusive", "expired", "fail", "error", "drift", "broken")
@@ -227,9 +228,13 @@ def _judge_check(
     hosts: Mapping[str, Sequence[str]],
 ) -> CheckVerdict:
     newest = newest_per_host(check, records)
-    group = str((check.get("sample") or {}).get("group"))
+    group = str((check.get("sample") or {}).get("group") or "")
     expected = list(hosts[group]) if group in hosts else sorted(newest)
     findings = {host: _judge_host(check, gate, newest.get(host), records, host, now) for host in expected}
+    if group and hosts and group not in hosts:
+        # Falling back to whatever was recorded would make a misspelt group a weaker gate.
+        lost = f"the inventory has no group {group}"
+        findings = {"": _Finding("error", "NO_GROUP", lost, _required(check), advice=("name the group as it is",))}
     if not findings:
         findings = {"": _no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")}
     verdict = worst(finding.verdict for finding in findings.values())
@@ -265,23 +270,21 @@ def _judge_host(
         return _no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")
     try:
         age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
-        finding = _sound(check, gate, record, records, host, age_s) or _decide(check, record)
+        finding = _sound(check, record, records, host, age_s) or _decide(check, record)
+        old = aged(check, gate, age_s)
+        if old and finding.verdict not in ("drift", "error", "fail"):
+            # What failed stays failed however old it is: age alone must not make it something that can be waived.
+            finding = replace(finding, verdict="expired", code="STALE", found=old, advice=(_again(check, record),))
     except (ProbeError, TypeError, ValueError) as error:
         return _Finding("error", "PROBE_ERROR", str(error), _required(check), seq=record.get("seq"))
     return replace(finding, seq=record.get("seq"), age_s=age_s)
 
 
 def _sound(
-    check: Mapping[str, Any],
-    gate: Mapping[str, Any],
-    record: Record,
-    records: Sequence[Record],
-    host: str,
-    age_s: int,
+    check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str, age_s: int
 ) -> Optional[_Finding]:
     """Reasons not to look into the sample at all, strongest first; None when it may be judged."""
     required = _required(check)
-    again = f"collect it again: run the {source(check)} task of phase {record.get('phase')}"
     drifted = drift(check, records, host)
     if drifted:
         return _Finding("drift", "DRIFT", drifted, "what runs is what was deployed", advice=(_DRIFT_ADVICE,))
@@ -298,17 +301,23 @@ def _sound(
         )
     result = record.get("result")
     if not isinstance(result, Mapping):
-        return _Finding("error", "PROBE_ERROR", f"the recorded result is {result!r}", "a mapping", advice=(again,))
+        return _Finding(
+            "error", "PROBE_ERROR", f"the recorded result is {result!r}", "a mapping", advice=(_again(check, record),)
+        )
     if result.get("skipped") is True:
         return _no_data(check, f"step {source(check)} was skipped", "NO_DATA")
     lacking = [name for name in check.get("digests") or [] if name not in (record.get("digests") or {})]
     if lacking:
         return _no_data(check, f"the record does not say which {', '.join(lacking)} it is about", "NO_DIGEST")
-    old = stale(check, gate, record, records, host, age_s)
-    return _Finding("expired", "STALE", old, required, advice=(again,)) if old else None
+    later = overtaken(check, record, records, host)
+    return _Finding("expired", "STALE", later, required, advice=(_again(check, record),)) if later else None
 
 
 _DRIFT_ADVICE = "look at the host: keep the change by deploying it, or deploy the recorded file again"
+
+
+def _again(check: Mapping[str, Any], record: Record) -> str:
+    return f"collect it again: {source(check)} of phase {record.get('phase')}"
 
 
 def _decide(check: Mapping[str, Any], record: Record) -> _Finding:

@@ -47,18 +47,16 @@ def failed_step(record: Record, records: Sequence[Record]) -> str:
     return ""
 
 
-def stale(
-    check: Mapping[str, Any],
-    gate: Mapping[str, Any],
-    record: Record,
-    records: Sequence[Record],
-    host: str,
-    age_s: int,
-) -> str:
-    """A sentence if the sample is too old, was overtaken by an act, or is about another file than the one that runs."""
+def aged(check: Mapping[str, Any], gate: Mapping[str, Any], age_s: int) -> str:
+    """A sentence if the sample is older than the check (or its gate) allows."""
     ttl = timedelta(days=float(check.get("evidence_ttl_d", gate.get("evidence_ttl_d", DEFAULT_TTL_D))))
-    if age_s > ttl.total_seconds():
-        return f"the evidence is {age_s / 86400:.1f} d old, valid are {ttl.total_seconds() / 86400:g} d"
+    if age_s <= ttl.total_seconds():
+        return ""
+    return f"the evidence is {age_s / 86400:.1f} d old, valid are {ttl.total_seconds() / 86400:g} d"
+
+
+def overtaken(check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str) -> str:
+    """A sentence if an act came after the sample, or if it is about another file than the one that runs."""
     named = {str(act) for act in check.get("after") or []}
     for other in real_steps(records):
         act = f"{other.get('step')}/{other.get('leg')}"

@@ -44,7 +44,7 @@ def sign(folder: Path, records: Sequence[Mapping[str, Any]], key: Path) -> Path:
     target = folder / "signatures" / f"{records[-1]['seq']}.sig"
     target.parent.mkdir(mode=0o700, exist_ok=True)
     staged = target.with_suffix(".new")
-    with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
+    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as stream:
         stream.write(done.stdout)
     staged.replace(target)
     return target

@@ -70,6 +70,10 @@ SITUATIONS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "another sample's record": ("inconclusive", [deployed(), step(2, "1.7/verify/log", {"pairs": [pair()]})]),
     "13.9 days old": ("pass", [deployed(minutes_ago=20016), pairs(2, pair(), minutes_ago=20015)]),
     "14.1 days old": ("expired", [deployed(minutes_ago=20305), pairs(2, pair(), minutes_ago=20304)]),
+    "failed 15 days ago, which age does not mend": (
+        "fail",
+        [deployed(minutes_ago=21601), pairs(2, pair(r2_links=0), minutes_ago=21600), waiver(3)],
+    ),
     "from the future": ("error", [deployed(), pairs(2, pair(), minutes_ago=-5)]),
     "within a clock's correction": ("pass", [deployed(), pairs(2, pair(), minutes_ago=-0.5)]),
     "without a time": ("error", [deployed(), pairs(2, pair(), at=None)]),
@@ -193,6 +197,9 @@ def test_every_host_of_the_group_must_answer() -> None:
     assert verdict_of(both, made, hosts={"stats_hosts": ["slomix-vm", "second-vm"]}) == "fail"
     assert verdict_of(both, made, hosts={"stats_hosts": ["slomix-vm"]}) == "pass", (
         "a host that left the site is history"
+    )
+    assert verdict_of(records, made, hosts={"stat_hosts": ["slomix-vm"]}) == "error", (
+        "a misspelt group is no weaker gate"
     )
     assert verdict_of(both, made) == "fail", "without an inventory every recorded host counts"
 
