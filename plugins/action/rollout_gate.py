@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir())
+        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         checking = bool(self._task.check_mode)
         hosts = groups(variables)
         broken = fault(folder)
@@ -44,7 +44,7 @@ class ActionModule(ActionBase):
             now=datetime.now(UTC),
             hosts=hosts,
             ledger_fault=broken,
-            folder=plan_dir(variables),
+            folder=plan_dir(variables, self._templar.template),
         )
         plain = verdict.as_dict()
         note = "check mode: judged on what is recorded, nothing was written" if checking else ""
@@ -54,7 +54,13 @@ class ActionModule(ActionBase):
             try:
                 ledger.append(
                     str(folder),
-                    body("verdict", verdict.phase, {**plain, "hosts": hosts}, plan_dir(variables), host="localhost"),
+                    body(
+                        "verdict",
+                        verdict.phase,
+                        {**plain, "hosts": hosts},
+                        plan_dir(variables, self._templar.template),
+                        host="localhost",
+                    ),
                 )
             except (ledger.LedgerError, OSError) as error:
                 raise AnsibleActionFail(f"the verdict {verdict.verdict} could not be recorded: {error}") from error

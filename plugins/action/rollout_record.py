@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir())
+        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         what = f"step {options['step']} {options['leg']} of {variables['inventory_hostname']}"
         if self._task.check_mode:
             return {"changed": False, "recorded": False, "msg": f"check mode: {what} would be recorded in {folder}"}
@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             "step",
             options["phase"],
             options["result"],
-            plan_dir(variables),
+            plan_dir(variables, self._templar.template),
             step=options["step"],
             leg=options["leg"],
             name=options["name"],

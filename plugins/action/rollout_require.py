@@ -40,8 +40,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         variables = task_vars or {}
         _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir())
-        plan_folder = plan_dir(variables)
+        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
+        plan_folder = plan_dir(variables, self._templar.template)
         checking = bool(self._task.check_mode)
         try:
             needed = required_gates(load_plan(plan_folder), options["phase"])
@@ -103,6 +103,9 @@ class ActionModule(ActionBase):
             "until": (datetime.now(UTC) + timedelta(days=days)).isoformat(timespec="seconds"),
         }
         try:
-            ledger.append(folder, body("waiver", gate.phase, waiver, plan_dir(variables), host="localhost"))
+            ledger.append(
+                folder,
+                body("waiver", gate.phase, waiver, plan_dir(variables, self._templar.template), host="localhost"),
+            )
         except (ledger.LedgerError, OSError) as error:
             raise AnsibleActionFail(f"the waiver could not be recorded: {error}") from error

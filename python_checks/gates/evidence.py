@@ -3,7 +3,7 @@ are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,24 @@ from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
 from python_checks.gates.files import PLAN_DIR
 
+# Task variables reach an action plugin as they stand in the inventory; this is its templar's method that resolves them.
+Template = Callable[[Any], Any]
 
-def evidence_dir(option: str | None, variables: Mapping[str, Any], base: str) -> Path:
-    """The ledger's folder: the task's option, else rollout_evidence_dir; relative ones start at the playbook's folder
-    ``base``."""
-    named = option or variables.get("rollout_evidence_dir")
+
+def evidence_dir(option: str | None, variables: Mapping[str, Any], base: str, template: Template) -> Path:
+    """The ledger's folder: the option, else rollout_evidence_dir; a relative one starts at the playbook's ``base``.
+
+    Raises ledger.LedgerError when none is named.
+    """
+    named = option or template(variables.get("rollout_evidence_dir"))
     if not named:
         raise ledger.LedgerError("no evidence folder is named; set rollout_evidence_dir in the inventory")
     return Path(base, str(named)).expanduser()
 
 
-def plan_dir(variables: Mapping[str, Any]) -> Path:
+def plan_dir(variables: Mapping[str, Any], template: Template) -> Path:
     """The folder of plan.yml and gates/: rollout_plan_dir, else the project's own."""
-    return Path(str(variables.get("rollout_plan_dir") or PLAN_DIR))
+    return Path(str(template(variables.get("rollout_plan_dir")) or PLAN_DIR))
 
 
 def groups(variables: Mapping[str, Any]) -> dict[str, list[str]]:

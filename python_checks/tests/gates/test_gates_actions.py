@@ -61,7 +61,12 @@ class Site:
             made = {"gate": name, "phase": number, "asks": "Is all well?", "checks": [check]}
             (self.plan / "gates" / f"{name}.yml").write_text(yaml.safe_dump(made))
         hosts = {"one": {"ansible_connection": "local"}, "two": {"ansible_connection": "local"}}
-        variables = {"rollout_evidence_dir": str(self.evidence), "rollout_plan_dir": str(self.plan)}
+        # As in a real inventory, where a folder is built from other variables.
+        variables = {
+            "base": str(folder),
+            "rollout_evidence_dir": "{{ base }}/evidence",
+            "rollout_plan_dir": "{{ base }}/plan",
+        }
         inventory = {"all": {"vars": variables, "children": {"site": {"hosts": hosts}}}}
         (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
 
