@@ -65,26 +65,14 @@ no rows or an unknown value is inconclusive, never pass.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.slomix.timetracking.plugins.module_utils.conditions import (
-    Missing,
-    Outcome,
-    ProbeError,
-    evaluate,
-    is_unknown,
-    resolve,
-)
+from ansible_collections.slomix.timetracking.plugins.module_utils.findings import Finding, find, no_data, required_of
 from ansible_collections.slomix.timetracking.plugins.module_utils.samples import (
     Record,
-    aged,
-    drift,
-    failed_step,
     newest_per_host,
-    overtaken,
     seq_of,
     source,
 )
@@ -102,9 +90,6 @@ EXIT_CODES: Mapping[str, int] = {
 }
 WAIVABLE = ("inconclusive", "expired")
 OPENS = ("pass", "waived")
-DEFAULT_UNIT = "r1r2_pair"
-# Clocks of one machine do not run backwards by more than a correction of this size.
-CLOCK_TOLERANCE_S = 60
 
 
 @dataclass(frozen=True)
@@ -202,24 +187,6 @@ def judge(
     )
 
 
-# --- one check --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Finding:
-    """What one host's sample says, before it is joined with the other hosts'."""
-
-    verdict: str
-    code: str
-    found: str
-    required: str
-    samples: int = 0
-    excluded: Tuple[Tuple[str, str], ...] = ()
-    advice: Tuple[str, ...] = ()
-    seq: Optional[int] = None
-    age_s: Optional[int] = None
-
-
 def _judge_check(
     check: Mapping[str, Any],
     gate: Mapping[str, Any],
@@ -230,13 +197,13 @@ def _judge_check(
     newest = newest_per_host(check, records)
     group = str((check.get("sample") or {}).get("group") or "")
     expected = list(hosts[group]) if group in hosts else sorted(newest)
-    findings = {host: _judge_host(check, gate, newest.get(host), records, host, now) for host in expected}
+    findings = {host: find(check, gate, newest.get(host), records, host, now) for host in expected}
     if group and hosts and group not in hosts:
         # Falling back to whatever was recorded would make a misspelt group a weaker gate.
         lost = f"the inventory has no group {group}"
-        findings = {"": _Finding("error", "NO_GROUP", lost, _required(check), advice=("name the group as it is",))}
+        findings = {"": Finding("error", "NO_GROUP", lost, required_of(check), advice=("name the group as it is",))}
     if not findings:
-        findings = {"": _no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")}
+        findings = {"": no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")}
     verdict = worst(finding.verdict for finding in findings.values())
     deciding = {host: finding for host, finding in findings.items() if finding.verdict == verdict}
     named = len(findings) > 1
@@ -256,222 +223,6 @@ def _judge_check(
         evidence=tuple(sorted(finding.seq for finding in findings.values() if finding.seq is not None)),
         age_s=max(ages) if ages else None,
     )
-
-
-def _judge_host(
-    check: Mapping[str, Any],
-    gate: Mapping[str, Any],
-    record: Optional[Record],
-    records: Sequence[Record],
-    host: str,
-    now: datetime,
-) -> _Finding:
-    if record is None:
-        return _no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")
-    try:
-        age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
-        finding = _sound(check, record, records, host, age_s) or _decide(check, record)
-        old = aged(check, gate, age_s)
-        if old and finding.verdict not in ("drift", "error", "fail"):
-            # What failed stays failed however old it is: age alone must not make it something that can be waived.
-            finding = replace(finding, verdict="expired", code="STALE", found=old, advice=(_again(check, record),))
-    except (ProbeError, TypeError, ValueError) as error:
-        return _Finding("error", "PROBE_ERROR", str(error), _required(check), seq=record.get("seq"))
-    return replace(finding, seq=record.get("seq"), age_s=age_s)
-
-
-def _sound(
-    check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str, age_s: int
-) -> Optional[_Finding]:
-    """Reasons not to look into the sample at all, strongest first; None when it may be judged."""
-    required = _required(check)
-    drifted = drift(check, records, host)
-    if drifted:
-        return _Finding("drift", "DRIFT", drifted, "what runs is what was deployed", advice=(_DRIFT_ADVICE,))
-    broken = failed_step(record, records)
-    if broken:
-        return _Finding("error", "STEP_FAILED", broken, required, advice=("mend the cause and run the phase again",))
-    if age_s < -CLOCK_TOLERANCE_S:
-        return _Finding(
-            "error",
-            "CLOCK_SKEW",
-            f"the record lies {-age_s} s in the future",
-            "the controller's clock",
-            advice=("set the clock",),
-        )
-    result = record.get("result")
-    if not isinstance(result, Mapping):
-        return _Finding(
-            "error", "PROBE_ERROR", f"the recorded result is {result!r}", "a mapping", advice=(_again(check, record),)
-        )
-    if result.get("skipped") is True:
-        return _no_data(check, f"step {source(check)} was skipped", "NO_DATA")
-    lacking = [name for name in check.get("digests") or [] if name not in (record.get("digests") or {})]
-    if lacking:
-        return _no_data(check, f"the record does not say which {', '.join(lacking)} it is about", "NO_DIGEST")
-    later = overtaken(check, record, records, host)
-    return _Finding("expired", "STALE", later, required, advice=(_again(check, record),)) if later else None
-
-
-_DRIFT_ADVICE = "look at the host: keep the change by deploying it, or deploy the recorded file again"
-
-
-def _again(check: Mapping[str, Any], record: Record) -> str:
-    return f"collect it again: {source(check)} of phase {record.get('phase')}"
-
-
-def _decide(check: Mapping[str, Any], record: Record) -> _Finding:
-    result = record["result"]
-    if not check.get("pass_if"):
-        raise ProbeError("the check has no pass_if")
-    if check.get("rows"):
-        return _decide_rows(check, record, result)
-    state, outcome = _decide_sample(check, result, result)
-    if state == "unknown":
-        return _no_data(check, outcome.found, "NO_DATA")
-    if state == "between":
-        return _Finding("inconclusive", "BETWEEN", outcome.found, _required(check, outcome), 1)
-    return _Finding(state, "" if state == "pass" else "MISSED", outcome.found, _required(check, outcome), 1)
-
-
-def _decide_sample(check: Mapping[str, Any], row: Any, root: Any) -> Tuple[str, Outcome]:
-    """(pass | fail | between | unknown, the outcome that tells why) for one sample. A certain failure outweighs an
-    unknown."""
-    good = evaluate(check["pass_if"], row, root)
-    bad = evaluate(check["fail_if"], row, root) if check.get("fail_if") else None
-    if bad is not None and bad.holds is True:
-        return "fail", Outcome(True, bad.found, good.required)
-    if bad is None and good.holds is False:
-        return "fail", good
-    if good.holds is None:
-        return "unknown", good
-    if bad is not None and bad.holds is None:
-        return "unknown", bad
-    return ("pass" if good.holds else "between"), good
-
-
-def _decide_rows(check: Mapping[str, Any], record: Record, result: Mapping[str, Any]) -> _Finding:
-    try:
-        rows = resolve(str(check["rows"]), result, result)[0]
-    except Missing as gap:
-        return _no_data(check, str(gap), "NO_DATA")
-    if is_unknown(rows):
-        return _no_data(check, f"{check['rows']} is empty", "NO_DATA")
-    if not isinstance(rows, (list, tuple)):
-        raise ProbeError(f"{check['rows']} is no list: {rows!r}")
-    counted: Dict[str, List[Tuple[str, Outcome]]] = {}
-    excluded: List[Tuple[str, str]] = []
-    advice: List[str] = []
-    for number, row in enumerate(rows):
-        name = _identity(check, row, number)
-        condition = _exclusion(check, record, row, result) if name else {"code": "NO_IDENTITY"}
-        if condition is None:
-            counted.setdefault(name, []).append(_decide_sample(check, row, result))
-        else:
-            excluded.append((name or f"row {number}", str(condition["code"])))
-            advice.append(str(condition.get("next") or ""))
-    rank = ("pass", "between", "unknown", "fail")
-    final = {name: max(found, key=lambda item: rank.index(item[0])) for name, found in counted.items()}
-    return _weigh_rows(check, final, excluded, [text for text in dict.fromkeys(advice) if text])
-
-
-def _weigh_rows(
-    check: Mapping[str, Any],
-    final: Mapping[str, Tuple[str, Outcome]],
-    excluded: List[Tuple[str, str]],
-    advice: List[str],
-) -> _Finding:
-    unit = str(check.get("sample_unit", DEFAULT_UNIT))
-    needed = int(check.get("min_samples", 1))
-    tally = Counter(state for state, _ in final.values())
-    failed = [f"{name}: {outcome.found}" for name, (state, outcome) in final.items() if state == "fail"]
-    unsure = [f"{name}: {outcome.found}" for name, (state, outcome) in final.items() if state in ("unknown", "between")]
-    found = _count_sentence(unit, len(final), tally["pass"], excluded)
-    missing = needed - tally["pass"]
-    required = f"{needed} {unit} with: {_required(check, next((outcome for _, outcome in final.values()), None))}"
-    extra = tuple(excluded)
-    if tally["fail"] > int(check.get("fail_limit", 0)):
-        return _Finding("fail", "MISSED", f"{found}; {failed[0]}", required, len(final), extra)
-    if unsure:
-        return _policy(check, _Finding("inconclusive", "NO_DATA", f"{found}; {unsure[0]}", required, len(final), extra))
-    if missing > 0:
-        wanted = advice or [str(check.get("next", ""))]
-        return _policy(
-            check,
-            _Finding(
-                "inconclusive",
-                "TOO_FEW",
-                found,
-                required,
-                len(final),
-                extra,
-                (f"{missing} more {unit} needed: {'; '.join(wanted)}",),
-            ),
-        )
-    return _Finding("pass", "", found, required, len(final), extra)
-
-
-def _count_sentence(unit: str, counted: int, passed: int, excluded: Sequence[Tuple[str, str]]) -> str:
-    codes = Counter(code for _, code in excluded)
-    aside = (
-        f", {len(excluded)} not counted ({', '.join(f'{code} x{times}' for code, times in sorted(codes.items()))})"
-        if codes
-        else ""
-    )
-    return f"{counted} {unit} counted, {passed} good{aside}"
-
-
-def _identity(check: Mapping[str, Any], row: Any, number: int) -> str:
-    """A row's name by its ``distinct`` fields; "" when one of them is unknown (it could be any row, so it is none)."""
-    fields = check.get("distinct") or []
-    if not isinstance(row, Mapping):
-        raise ProbeError(f"row {number} is no mapping: {row!r}")
-    if not fields or any(is_unknown(row.get(field)) for field in fields):
-        return ""
-    return " ".join(f"{field}={row[field]}" for field in fields)
-
-
-def _exclusion(check: Mapping[str, Any], record: Record, row: Any, root: Any) -> Optional[Mapping[str, Any]]:
-    """The first reason for which ``row`` is no sample, or None."""
-    for condition in check.get("where") or []:
-        holds = evaluate(condition, row, root).holds
-        if holds is None:
-            return {"code": f"{condition.get('code', 'EXCLUDED')}_UNKNOWN", "next": condition.get("next")}
-        if not holds:
-            return {"code": condition.get("code", "EXCLUDED"), "next": condition.get("next")}
-    settle = check.get("settle")
-    if settle:
-        since = row.get(settle["field"])
-        recorded = datetime.fromisoformat(str(record.get("at"))).timestamp()
-        if is_unknown(since) or recorded - float(since) < float(settle["s"]):
-            return {"code": "UNSETTLED", "next": f"wait {settle['s']} s after the round and collect it again"}
-    return None
-
-
-def _no_data(check: Mapping[str, Any], found: str, code: str) -> _Finding:
-    return _policy(check, _Finding("inconclusive", code, found, _required(check)))
-
-
-def _policy(check: Mapping[str, Any], finding: _Finding) -> _Finding:
-    """Apply the check's no_data policy; pass is honoured only where the check does not decide anything."""
-    policy = check.get("no_data", "inconclusive")
-    if policy == "fail" or (policy == "pass" and check.get("severity") == "observe"):
-        return replace(finding, verdict=policy)
-    return finding
-
-
-def _required(check: Mapping[str, Any], outcome: Optional[Outcome] = None) -> str:
-    if check.get("required"):
-        return str(check["required"])
-    if outcome is not None:
-        return outcome.required
-    try:
-        return evaluate(check["pass_if"], {}, {}).required
-    except (ProbeError, KeyError, TypeError):
-        return "a readable pass_if"
-
-
-# --- waivers ----------------------------------------------------------------------------------------------------------
 
 
 def _waive(check: CheckVerdict, gate: str, records: Sequence[Record], now: datetime) -> CheckVerdict:

@@ -233,6 +233,12 @@ def test_no_data_policy(policy: str, severity: str, expected: str) -> None:
         gate(pass_if={"path": "r1_links[", "op": "eq", "value": 1}),
         gate(pass_if={"all": []}),
         gate(pass_if={"op": "eq", "value": 1}),
+        gate(settle={}),
+        gate(settle={"field": "captured_unix", "s": "soon"}),
+        gate(min_samples="many"),
+        gate(where=[{}]),
+        gate(rows=["pairs"]),
+        gate(evidence_ttl_d="long"),
     ],
 )
 def test_a_malformed_gate_never_opens_and_never_raises(broken: dict[str, Any]) -> None:
