@@ -231,7 +231,7 @@ def _exclusion(check: Mapping[str, Any], record: Record, row: Any, root: Any) ->
         if not holds:
             return {"code": condition.get("code", "EXCLUDED"), "next": condition.get("next")}
     settle = check.get("settle")
-    if settle:
+    if settle is not None:
         since = row.get(settle["field"])
         recorded = datetime.fromisoformat(str(record.get("at"))).timestamp()
         if is_unknown(since) or recorded - float(since) < float(settle["s"]):
