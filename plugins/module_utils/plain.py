@@ -12,7 +12,7 @@ from typing import Any, Mapping
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|passfile|pgpass|secret|token|credential|api_?key|private_?key|ssh_?key|key_?path"
-    r"|identity_?file|authorization|cookie|rcon$|rcon_?pass|webhook$|webhook_?urls?|_url$|^url$|dsn$",
+    r"|identity_?file|authorization|cookie|rcon$|rcon_?pass|webhook$|webhook_?urls?|dsn$",
     re.IGNORECASE,
 )
 _SECRET_TEXT = (
