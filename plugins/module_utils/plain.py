@@ -12,7 +12,7 @@ from typing import Any, Mapping
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|passfile|pgpass|secret|token|credential|api_?key|private_?key|ssh_?key|key_?path"
-    r"|identity_?file|authorization|cookie|rcon$|rcon_?pass|webhook$|webhook_?urls?|dsn$",
+    r"|identity_?file|authorization|cookie|rcon_?pass|webhook_?urls?|dsn$",
     re.IGNORECASE,
 )
 _SECRET_TEXT = (
@@ -73,7 +73,7 @@ def redact(value: Any, key: str = "") -> Any:
         return [redact(item, key) for item in value]
     if value is None or isinstance(value, bool) or value == "":
         return value
-    if _secret(key):
+    if _secret(key) or (isinstance(value, str) and key.lower() == "rcon"):
         return REDACTED
     return redact_text(value) if isinstance(value, str) else value
 

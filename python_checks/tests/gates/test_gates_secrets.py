@@ -45,7 +45,8 @@ def test_no_canary_reaches_the_disk(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "kept",
     [
-        {"webhook_lua": "a" * 64, "webhook": {"loaded": True}, "sha1": "b" * 40},
+        {"webhook_lua": "a" * 64, "webhook": {"loaded": True, "sha1": "b" * 40}},
+        {"rcon": {"state": "answered", "modules": ["c0rnp0rn7.lua"]}},
         {"password_found": True, "token_present": False, "rcon_password": None, "secret": ""},
         {"msg": "rcon did not answer within 2 s", "line": "STATS_READY: supply R2 (winner=1)"},
         {"diff": "-  local limit = string.format('%d', limit)\n+  limit = to_int(limit)"},
