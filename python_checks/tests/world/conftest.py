@@ -1,4 +1,4 @@
-"""A world named `test` for this folder's tests: brought up once, looked at over ssh, taken down at the end."""
+"""A world for this folder's tests: brought up once a worker, looked at over ssh, taken down at the end."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from testinfra.host import Host
 
-from python_checks.tests.world.outside import WORLD_PY, ssh_host, world_py
-
-NAME = "test"
+from python_checks.tests.world.outside import NAME, WORLD_PY, ssh_host, world_py
 
 # The world's own modules: a folder beside the collection, not a package of it.
 sys.path.insert(0, str(WORLD_PY.parent))
@@ -19,7 +17,7 @@ sys.path.insert(0, str(WORLD_PY.parent))
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[str]:
-    """The name of a fresh world."""
+    """The name of a fresh world, `test` or, in one of several workers, `test-gw0`."""
     try:
         world_py("up", "--name", NAME)
         yield NAME

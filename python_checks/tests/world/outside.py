@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import testinfra
 from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[3]
+# pytest-xdist 3.8 does not group under pytest 9.2, so each worker has a world of its own.
+NAME = "-".join(["test", *filter(None, [os.environ.get("PYTEST_XDIST_WORKER")])])
 WORLD_PY = ROOT / "molecule" / "world" / "world.py"
 
 

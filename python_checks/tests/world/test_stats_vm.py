@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from collections.abc import Callable
 
 import pytest
 from testinfra.host import Host
@@ -91,3 +93,33 @@ def test_opt_slomix_is_a_clean_checkout(stats: Host) -> None:
     tracked = stats.check_output(f"{git} ls-files").split()
     assert "bot/community_stats_parser.py" in tracked
     assert ".env" not in tracked
+
+
+def test_readiness_sees_a_silent_site(stats: Host, as_root: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """A mutant of `world.py up`'s own check: with the website stopped the host is not what the world promises."""
+    ready = ["/usr/local/lib/world/ready.py", "0"]
+    assert as_root("slomix-vm", *ready).returncode == 0
+    stats.check_output("sudo -n systemctl stop slomix-web")
+    try:
+        done = as_root("slomix-vm", *ready)
+        assert done.returncode == 1
+        assert done.stdout.startswith("slomix-web does not answer")
+    finally:
+        stats.check_output("sudo -n systemctl start slomix-web")
+    assert as_root("slomix-vm", ready[0], "30").returncode == 0
+
+
+def test_boot_check_sees_a_failed_unit(stats: Host, as_root: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """A mutant of the wait for boot: a unit that failed is named, with what it said."""
+    from lifecycle import WAIT_FOR_BOOT
+
+    assert as_root("slomix-vm", "bash", "-c", WAIT_FOR_BOOT).returncode == 0
+    stats.run("sudo -n systemd-run --quiet --wait --unit=broken sh -c 'echo why it broke; exit 3'")
+    try:
+        done = as_root("slomix-vm", "bash", "-c", WAIT_FOR_BOOT)
+        assert done.returncode == 1
+        assert "systemd is 'degraded'" in done.stdout
+        assert "failed units: broken.service" in done.stdout
+        assert "why it broke" in done.stdout
+    finally:
+        stats.check_output("sudo -n systemctl reset-failed broken.service")

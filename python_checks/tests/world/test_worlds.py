@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from testinfra.host import Host
 
-from python_checks.tests.world.outside import ROOT, ssh_host, world_py
+from python_checks.tests.world.outside import NAME, ROOT, ssh_host, world_py
 
 pytestmark = [pytest.mark.world, pytest.mark.slow, pytest.mark.xdist_group("world")]
 
-SECOND = "test-second"
+SECOND = f"{NAME}-second"
 INSTALLED = "/home/et/etlegacy-v2.83.1-x86_64/legacy/luascripts/stats_discord_webhook.lua"
 SHADOW = "/home/et/.etlegacy/legacy/luascripts/stats_discord_webhook.lua"
 
@@ -43,9 +43,9 @@ def test_shadow_variant_runs_the_homepath_copy_on_luajit(second: Host) -> None:
     assert "Lua 5.4 API" not in console
 
 
-def test_down_leaves_nothing(second: Host) -> None:
-    """Runs on a third name, so that the second world serves the other tests."""
-    name = "test-third"
+def test_down_leaves_nothing() -> None:
+    """Runs on a third name, so that the other worlds serve the other tests."""
+    name = f"{NAME}-third"
     world_py("up", "--name", name)
     world_py("down", "--name", name)
     assert not (ROOT / ".world" / name).exists()
