@@ -186,6 +186,19 @@ def test_half_written_file_is_read_again_when_it_has_grown(start_bot: Callable[.
     assert bot.log("bot").count("insufficient lines") == 1
 
 
+def test_lost_database_connection_costs_no_file(start_bot: Callable[..., Bot], database: Database) -> None:
+    bot = start_bot()
+    bot.wait_idle()
+    database.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'slomix-bot'")
+    bot.put("2026-02-20-213003-supply-round-1.txt", R1_TEXT)
+    deadline = time.monotonic() + 10
+    while not database.rows("SELECT 1 FROM processed_files WHERE success") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "put off: " in bot.log("errors")
+    assert len(database.rows("SELECT 1 FROM rounds")) == 1
+    assert bot.wait_idle()["files_imported"] == 1
+
+
 def test_who_may_trigger(start_bot: Callable[..., Bot], database: Database) -> None:
     bot = start_bot(WEBHOOK_BUCKET_POSTS="100", STATS_SEARCH_ATTEMPTS="1")
     bot.post(stats_ready("2026-02-20-213000", username="Somebody"))

@@ -110,9 +110,9 @@ class SSHSource(FileSource):
                 return call(self._session())
             except FileNotFoundError:
                 raise
-            except Exception:
+            except Exception as e:
                 self.close()
-                raise
+                raise ConnectionError(f"{type(e).__name__}: {e}") from e
 
     def list_files(self, folder):
         entries = self._guarded(lambda sftp: sftp.listdir_attr(folder))

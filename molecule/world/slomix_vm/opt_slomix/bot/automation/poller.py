@@ -6,12 +6,16 @@ import time
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import psycopg
+
 from bot.services.gametimes import gametime_end
 from bot.services.stats_importer import ImportFailed, file_hash, round_file_time
 
 logger = logging.getLogger("bot.poller")
 
 LOCAL_ZONE = "Europe/Paris"
+# The file is fine, the way to it or to the database was not: tried again by the next poll.
+TRANSIENT_ERRORS = (OSError, psycopg.OperationalError)
 
 
 def in_quiet_hours(hours_text, now=None):
@@ -110,6 +114,9 @@ class ServerPoller:
                 logger.warning(f"Skipping {name}: {e}")
                 self._failed[name] = size
                 return False
+            except TRANSIENT_ERRORS as e:
+                logger.error(f"Import of {name} put off: {type(e).__name__}: {e}")
+                return False
             except Exception as e:
                 logger.error(f"Import of {name} failed: {type(e).__name__}: {e}")
                 self._failed[name] = size
@@ -154,6 +161,9 @@ class ServerPoller:
                 )
                 await self.gametimes.ingest(path)
                 await self.importer.mark_processed(entry.name, file_hash(path))
+            except TRANSIENT_ERRORS as e:
+                logger.error(f"Gametime file {entry.name} put off: {type(e).__name__}: {e}")
+                return
             except Exception as e:
                 logger.error(f"Gametime file skipped: {e}")
                 self._failed[entry.name] = entry.size

@@ -146,16 +146,14 @@ class StatsImporter:
     async def _store(self, match_id, parts, result):
         round_date, round_time, map_name, round_number = parts
         file_time = parse_round_datetime(round_date, round_time)
-        metadata = self.pending.take(map_name, round_number, file_time.timestamp())
         session_id = await self._session_for(file_time)
-
-        async with self.database.transaction() as connection:
-            round_id = await self._upsert_round(connection, match_id, parts, round_number, result, session_id, metadata)
-            await self._replace_players(connection, round_id, round_date, map_name, round_number, result["players"])
-            summary = result.get("match_summary")
-            if summary:
-                summary_id = await self._upsert_round(connection, match_id, parts, 0, summary, session_id, None)
-                await self._replace_players(connection, summary_id, round_date, map_name, 0, summary["players"])
+        metadata = self.pending.take(map_name, round_number, file_time.timestamp())
+        try:
+            round_id = await self._store_rows(match_id, parts, result, session_id, metadata)
+        except Exception:
+            if metadata is not None:
+                self.pending.put(metadata)
+            raise
 
         logger.info(
             f"Imported {match_id}: round_id={round_id} players={len(result['players'])} "
@@ -163,6 +161,18 @@ class StatsImporter:
         )
         if metadata is not None:
             await self.linker.link_after_import(round_id, map_name, round_number, int(file_time.timestamp()))
+        return round_id
+
+    async def _store_rows(self, match_id, parts, result, session_id, metadata):
+        """The round, its players and, after a second half, the match summary: all or nothing."""
+        round_date, _, map_name, round_number = parts
+        async with self.database.transaction() as connection:
+            round_id = await self._upsert_round(connection, match_id, parts, round_number, result, session_id, metadata)
+            await self._replace_players(connection, round_id, round_date, map_name, round_number, result["players"])
+            summary = result.get("match_summary")
+            if summary:
+                summary_id = await self._upsert_round(connection, match_id, parts, 0, summary, session_id, None)
+                await self._replace_players(connection, summary_id, round_date, map_name, 0, summary["players"])
         return round_id
 
     async def _session_for(self, file_time):
