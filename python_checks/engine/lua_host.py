@@ -137,18 +137,23 @@ class LuaHost:
 
     # -- dispatch --------------------------------------------------------------------------------------------------------------
 
-    def _call_one(self, number: int, vm: LuaVM, name: str, args: tuple[object, ...]) -> Any:
+    def _run(self, number: int, vm: LuaVM, name: str, args: tuple[object, ...]) -> Any:
+        """The VM's own answer: None without such a function, True or (True, results…) when done; an error is printed and gives False."""
         self.running.append(vm.filename)
         try:
             result = vm.call(name, *args)
         finally:
             self.running.pop()
-        if isinstance(result, tuple):
-            if result[0]:
-                return result[1]
+        if isinstance(result, tuple) and not result[0]:
             self._failed.add(number)
             self.say(f"{name} error running lua script: '{result[1]}'")
-        return None
+            return False
+        return result
+
+    def _call_one(self, number: int, vm: LuaVM, name: str, args: tuple[object, ...]) -> Any:
+        """The first value that the callback returned, else None."""
+        result = self._run(number, vm, name, args)
+        return result[1] if isinstance(result, tuple) else None
 
     def call(self, name: str, *args: object) -> Any:
         """Call one callback in every module; return the value that stopped the chain, else None."""
@@ -164,9 +169,9 @@ class LuaHost:
                 return value
         return None
 
-    def call_vm(self, number: int, name: str, *args: object) -> Any:
-        """Call one callback in one VM (et_IPCReceive)."""
-        return self._call_one(number, self.vms[number], name, args)
+    def call_vm(self, number: int, name: str, *args: object) -> bool:
+        """Call one callback in one VM (et_IPCReceive); whether it ran without an error."""
+        return bool(self._run(number, self.vms[number], name, args))
 
     # -- status ----------------------------------------------------------------------------------------------------------------
 

@@ -205,7 +205,7 @@ io.input(empty)
 io.stdout, io.stderr, io.stdin = sink, sink, empty
 io.open = gated_open
 io.tmpfile = tmpfile
-local native_lines, native_input, native_output, native_popen = io.lines, io.input, io.output, io.popen
+local native_lines, native_input, native_output = io.lines, io.input, io.output
 io.lines = function(path, ...)
     if path == nil then
         return native_lines(nil, ...)
@@ -231,11 +231,7 @@ end
 io.input, io.output = redirect(native_input, "r"), redirect(native_output, "w")
 io.popen = function(command, mode)
     command = text(command, 1, "popen")
-    local real, how = raw.popen(command, mode or "r")
-    if how == "run" then
-        return native_popen(command, mode)
-    end
-    return open(real, how)
+    return open(raw.popen(command, mode or "r"))
 end
 os.remove = function(path)
     local shown, real, problem, code = translated(path, "remove", "remove")

@@ -169,12 +169,21 @@ class Sandbox:
         return done.returncode if done.returncode >= 0 else 128 - done.returncode
 
     def popen(self, command: str, mode: str) -> tuple[str, str]:
-        """``io.popen``: ("", "run") lets Lua open the pipe itself, else (file in place of the pipe, mode)."""
+        """``io.popen``: (file that stands for the pipe, mode to open it with).
+
+        The Lua builds in use have no ``io.popen`` of their own. Reading waits for the command's end first; writing goes through a named pipe.
+        """
         call = self._record(command, "io.popen")
-        if self.shell == "run":
-            return "", "run"
-        self._captured(call)
         self._serial += 1
         pipe = self._temp / f"pipe_{self._serial:06d}"
-        pipe.touch()
-        return str(pipe), "w" if "w" in mode else "r"
+        writing = "w" in mode
+        if self.shell == "capture":
+            self._captured(call)
+            pipe.touch()
+        elif writing:
+            os.mkfifo(pipe, 0o600)
+            subprocess.Popen(["/bin/sh", "-c", 'exec <"$0"; eval "$1"', str(pipe), call.command], stdout=subprocess.DEVNULL)
+        else:
+            with pipe.open("wb") as output:
+                subprocess.run(["/bin/sh", "-c", call.command], stdin=subprocess.DEVNULL, stdout=output, check=False)
+        return str(pipe), "w" if writing else "r"
