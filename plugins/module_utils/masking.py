@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Set
 
 _URL = re.compile(r"https?://[^\s\"'<>\\)\]}]+", re.IGNORECASE)
 _TOKEN_SEGMENT = re.compile(r"[A-Za-z0-9_\-]{20,}")
@@ -42,3 +43,10 @@ def _assigned(match: "re.Match[str]") -> str:
     if value.startswith("<masked "):
         return match.group(0)
     return f"{match.group('head')}{match.group('quote')}{_label(value)}{match.group('quote')}"
+
+
+def secrets(text: str) -> Set[str]:
+    """The values that ``mask`` would hide. Keep them in memory only; placeholders such as REPLACE_WITH_… are none."""
+    urls = {match.group(0) for match in _URL.finditer(text) if _url(match) != match.group(0)}
+    assigned = {match.group("value") for match in _ASSIGNED.finditer(text)}
+    return {value for value in urls | assigned if "REPLACE_WITH" not in value and not value.startswith("<masked ")}

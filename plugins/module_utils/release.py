@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
+DEPLOYED = "deployed"
+RESTORED = "restored"
 ADOPTED = "adopted"
 CANDIDATE = "candidate"
 ENGINE_FILE_LIMIT_BYTES = 1024 * 1024
@@ -49,11 +51,15 @@ class Release:
 
 @dataclass(frozen=True)
 class Journal:
-    """What the rollout knows about the target; all references are SHA-256 digests."""
+    """What the rollout knows about the target; references are SHA-256 digests, ``wish`` is the last one fulfilled.
+
+    The wish matters where the original was right already: deployed and restored are then the same bytes.
+    """
 
     target: str
     original: str
     current: str
+    wish: str = DEPLOYED
     previous: str = ""
     pending_release: str = ""
     pending_from: str = ""
@@ -141,7 +147,7 @@ def plan_deploy(world: World, content: FileState, made_from: str, recipes: Tuple
         )
     file = replace(content, mode=disk.mode, uid=disk.uid, gid=disk.gid)
     wish = world.releases.get(content.sha256) or Release(file, CANDIDATE, 0, made_from, tuple(recipes))
-    return _plan(world, disk, replace(wish, file=file), keep)
+    return _plan(world, disk, replace(wish, file=file), DEPLOYED, keep)
 
 
 def plan_restore(world: World, which: str, keep: int) -> Plan:
@@ -155,7 +161,7 @@ def plan_restore(world: World, which: str, keep: int) -> Plan:
         raise Refused(f"the bytes of release {sha256} no longer match its digest; name another of {_known(world)}")
     if sha256 not in world.releases:
         raise Refused(f"release {which} is not stored for {world.target}; stored are {_known(world)}")
-    return _plan(world, disk, world.releases[sha256], keep)
+    return _plan(world, disk, world.releases[sha256], RESTORED, keep)
 
 
 def _required_on_disk(world: World) -> FileState:
@@ -205,7 +211,7 @@ def drift(world: World) -> str:
     )
 
 
-def _plan(world: World, disk: FileState, wish: Release, keep: int) -> Plan:
+def _plan(world: World, disk: FileState, wish: Release, kind: str, keep: int) -> Plan:
     settled_journal = settled(world)
     same = disk.sha256 == wish.file.sha256
     if not same and drift(world):
@@ -218,7 +224,7 @@ def _plan(world: World, disk: FileState, wish: Release, keep: int) -> Plan:
         steps.append(StoreRelease(Release(disk, ADOPTED)))
     if not same and wish.file.sha256 not in world.releases:
         steps.append(StoreRelease(wish))
-    final = _moved(settled_journal, wish.file.sha256)
+    final = replace(_moved(settled_journal, wish.file.sha256), wish=kind)
     if replaces:
         intent = replace(settled_journal, pending_release=wish.file.sha256, pending_from=disk.sha256)
         if intent != world.journal:
@@ -300,6 +306,7 @@ def view(world: World) -> Dict[str, Any]:
         "gid": disk.gid if disk else -1,
         "original": journal.original if journal else "",
         "current": journal.current if journal else "",
+        "wish": journal.wish if journal else "",
         "previous": journal.previous if journal else "",
         "pending": journal.pending_release if journal else "",
         "releases": sorted(world.releases),

@@ -45,6 +45,10 @@ options:
   content_b64:
     description: The file's bytes, base64. The file may hold a webhook URL, so the value is never shown.
     type: str
+  content_path:
+    description: >-
+      A file on the controller in place of O(content_b64); an action plugin reads it, so every byte is carried.
+    type: path
   sha256:
     description: The digest that the bytes of O(content_b64) must have.
     type: str
@@ -61,6 +65,12 @@ options:
     description: What V(restored) restores, V(original) or a SHA-256.
     type: str
     default: original
+  given:
+    description: >-
+      The predicted RV(after) of an earlier task. Under check mode V(read) reports it in place of the host; otherwise it
+      is ignored.
+    type: dict
+    default: {}
   keep:
     description: How many releases to keep; the current, the previous and the original one always stay.
     type: int
@@ -97,8 +107,8 @@ EXAMPLES = r"""
     target: /home/et/etlegacy-v2.83.1-x86_64/legacy/luascripts/stats_discord_webhook.lua
     store_dir: /home/et/.rollout/releases
     state: deployed
-    content_b64: "{{ lookup('ansible.builtin.file', candidate_path, rstrip=false) | b64encode }}"
-    sha256: "{{ candidate_sha256 }}"
+    content_path: "{{ candidate.path }}"
+    sha256: "{{ candidate.sha256 }}"
     console_log: /home/et/.etlegacy/legacy/etconsole.log
     moment: {rcon_password_file: /home/et/.rollout/rcon_password}
 
@@ -127,6 +137,10 @@ actions:
   returned: always
 replaces_target:
   description: Whether the file that the server reads is (or would be) replaced.
+  type: bool
+  returned: always
+predicted:
+  description: Whether O(given) was reported in place of the host.
   type: bool
   returned: always
 drift:
@@ -413,12 +427,15 @@ def run(module: AnsibleModule, fail: Callable[..., None]) -> Dict[str, Any]:
     world = host.read()
     result: Dict[str, Any] = {
         "changed": False,
+        "predicted": False,
         "before": release.view(world),
         "after": release.view(world),
         "actions": [],
         "replaces_target": False,
         "drift": "",
     }
+    if not changing and module.check_mode and params["given"]:
+        return {**result, "before": params["given"], "after": params["given"], "predicted": True}
     if not changing:
         result["drift"] = release.drift(world) if world.journal and world.on_disk else ""
         return {**result, **stamp(host)}
@@ -504,6 +521,7 @@ def main() -> None:
             "made_from": {"type": "str", "default": ""},
             "recipes": {"type": "list", "elements": "str", "default": []},
             "release": {"type": "str", "default": "original"},
+            "given": {"type": "dict", "default": {}},
             "keep": {"type": "int", "default": 10},
             "console_log": {"type": "path"},
             "moment": {"type": "dict", "options": options},

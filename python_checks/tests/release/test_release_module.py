@@ -34,7 +34,7 @@ def sha256(data: bytes) -> str:
 
 
 class Site:
-    """A game folder and a store; nothing listens on the port, and no process is called etlded."""
+    """A game folder and a store; the server that answers on the port is empty, so the moment is right."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.legacy = folder / "legacy" / "luascripts"
@@ -48,7 +48,7 @@ class Site:
         self.port = port
 
     def args(self, data: bytes | None = NEW, **more: Any) -> dict[str, Any]:
-        moment = {"port": self.port, "rcon_password_file": "/nowhere", "timeout_s": 0.1}
+        moment = {"port": self.port, "rcon_password_file": "/nowhere", "timeout_s": 1}
         base = {
             "name": NAME,
             "target": str(self.target),
@@ -81,8 +81,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, free_port: int) -> Site:
-    return Site(tmp_path, free_port)
+def site(tmp_path: Path, game: Any) -> Site:
+    return Site(tmp_path, game.port)
 
 
 def test_check_predicts_exactly_what_the_run_then_does_and_touches_nothing(site: Site, run_module: RunModule) -> None:
@@ -205,12 +205,12 @@ def test_rotten_bytes_in_the_store_are_not_restored(site: Site, run_module: RunM
     assert site.target.read_bytes() == NEW
 
 
-def test_owner_that_cannot_be_kept_is_refused_before_anything_is_written(free_port: int) -> None:
+def test_owner_that_cannot_be_kept_is_refused_before_anything_is_written(game: Any) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to become another user")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o777)
-        site = Site(Path(folder), free_port)
+        site = Site(Path(folder), game.port)
         site.legacy.chmod(0o777)
         site.target.chmod(0o644)
         become = "import os, runpy; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
@@ -237,15 +237,13 @@ def final_tree(site: Site, run_module: RunModule, tmp_path: Path) -> dict[str, s
     return {key.replace(old, new): value.replace(old, new) for key, value in calm.tree().items()}
 
 
-def test_stopped_after_any_step_the_next_run_ends_the_same(
-    tmp_path: Path, run_module: RunModule, free_port: int
-) -> None:
+def test_stopped_after_any_step_the_next_run_ends_the_same(tmp_path: Path, run_module: RunModule, game: Any) -> None:
     """The real steps on real files, cut after each of them; then the module as a process."""
     wish = release.FileState(*lua_release.digests(NEW), len(NEW), 0, 0, 0)
     steps = 6
     for cut in range(steps + 1):
         home = tmp_path / str(cut)
-        site = Site(home, free_port)
+        site = Site(home, game.port)
         expected = final_tree(site, run_module, home)
         host = lua_release.Host(NAME, str(site.target), str(site.store), str(site.console))
         plan = release.plan_deploy(host.read(), wish, "", (), 10)
@@ -279,10 +277,10 @@ def test_half_written_leftovers_are_cleaned_up(site: Site, run_module: RunModule
 
 
 def test_killed_at_random_times_it_never_leaves_a_mixture_and_converges(
-    tmp_path: Path, run_module: RunModule, free_port: int
+    tmp_path: Path, run_module: RunModule, game: Any
 ) -> None:
     random_times = random.Random(20260220)
-    site = Site(tmp_path, free_port)
+    site = Site(tmp_path, game.port)
     payload = {wish: json.dumps({"ANSIBLE_MODULE_ARGS": site.args(wish)}) for wish in (OLD, NEW)}
     started = time.monotonic()
     subprocess.run(
@@ -320,7 +318,7 @@ def test_killed_at_random_times_it_never_leaves_a_mixture_and_converges(
 
 
 def test_a_full_disk_gives_a_clear_error_and_leaves_the_target(
-    tmp_path: Path, run_module: RunModule, free_port: int
+    tmp_path: Path, run_module: RunModule, game: Any
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small file system")
@@ -332,7 +330,7 @@ def test_a_full_disk_gives_a_clear_error_and_leaves_the_target(
     if mounted.returncode != 0:
         pytest.skip(f"no mount here: {mounted.stderr.strip()}")
     try:
-        site = Site(small, free_port)
+        site = Site(small, game.port)
         big = NEW + b"--" + b"x" * 60_000 + b"\n"
         failed = run_module("lua_release", site.args(big))
         assert failed["failed"] and "No space left" in failed["msg"] and sha256(OLD) in failed["msg"]

@@ -31,7 +31,7 @@ def after(world: release.World, file: release.FileState) -> release.World:
 
 def test_first_deploy_adopts_the_bytes_it_replaces_and_names_them_original() -> None:
     done = after(release.World(TARGET, OLD), NEW)
-    assert done.journal == release.Journal(TARGET, OLD.sha256, NEW.sha256, OLD.sha256)
+    assert done.journal == release.Journal(TARGET, OLD.sha256, NEW.sha256, release.DEPLOYED, OLD.sha256)
     assert set(done.releases) == {OLD.sha256, NEW.sha256}
     assert done.releases[OLD.sha256].origin == release.ADOPTED
     assert done.on_disk == NEW and not done.litter
@@ -138,6 +138,13 @@ def test_retention_never_takes_original_current_or_previous_and_goes_by_recorded
     assert set(deploy(world, NEW, keep=0).after.releases) == {file_of(text).sha256 for text in ("old", "v5", "new")}
 
 
+def test_restoring_what_was_right_already_is_still_a_step_back() -> None:
+    """Nothing is replaced, but the record must not go on saying "deployed"."""
+    deployed = after(release.World(TARGET, NEW), NEW)
+    plan = release.plan_restore(deployed, "original", 10)
+    assert not plan.replaces_target and release.view(plan.after)["wish"] == release.RESTORED
+
+
 WISHES = st.lists(st.sampled_from(["a", "b", "c", "restore"]), min_size=1, max_size=5)
 
 
@@ -192,7 +199,7 @@ def test_interrupted_and_then_wished_otherwise_the_new_wish_is_reached(
 
 
 def test_journal_and_manifest_survive_the_way_to_disk_and_a_broken_journal_is_not_an_empty_one() -> None:
-    journal = release.Journal(TARGET, "o", "c", "p", "r", "f")
+    journal = release.Journal(TARGET, "o", "c", release.RESTORED, "p", "r", "f")
     assert release.journal_from_data(release.journal_to_data(journal)) == journal
     stored = release.Release(OLD, release.CANDIDATE, 5, "m", ("webhook",))
     assert release.manifest_from_data(release.manifest_to_data("n", TARGET, stored)) == stored

@@ -1,0 +1,173 @@
+"""Build and rehearse a Lua candidate on the controller; documented in plugins/modules/lua_candidate.py."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.slomix.timetracking.plugins.module_utils.masking import mask, secrets
+
+_SPEC = {
+    "file": {"type": "str", "required": True},
+    "running": {"type": "path", "required": True},
+    "source": {"type": "path"},
+    "recipes": {"type": "list", "elements": "str", "required": True},
+    "matches": {"type": "list", "elements": "str"},
+    "build_dir": {"type": "path", "required": True},
+    "timeout_s": {"type": "float", "default": 120.0},
+}
+_CODE = ("engine", "lua")
+_CODE_SUFFIXES = {".py", ".lua", ".tsv", ".yml", ".json"}
+_SHOWN_FINDINGS = 5
+
+
+class ActionModule(ActionBase):
+    """One host, one file: read, fix, rehearse, keep."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The task's result; see RETURN. Nothing on the host changes, so ``changed`` is false."""
+        super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(argument_spec=_SPEC)
+        from python_checks.lua.recipe import CannotJudge, fix
+
+        build = Path(options["build_dir"])
+        running = self._fetch(options["running"], build)
+        kind = "file" if options["source"] else "running"
+        source = _read(options["source"]) if options["source"] else running
+        try:
+            fixed = fix(source, options["recipes"], options["file"])
+        except (CannotJudge, KeyError) as error:
+            raise AnsibleActionFail(f"{options['file']} cannot be fixed: {error}; look at the file") from error
+        result: dict[str, Any] = {
+            "changed": False,
+            "file": options["file"],
+            "source": {"kind": kind, "sha256": _sha256(source)},
+            "running": {"path": options["running"], "sha256": _sha256(running)},
+            "recipes": options["recipes"],
+            "edited": fixed.changed,
+            "edits": list(fixed.actions),
+            "unified_diff": mask(fixed.diff),
+        }
+        if fixed.refused_reason:
+            return {**result, "failed": True, "msg": f"{options['file']} was refused: {fixed.refused_reason}"}
+        lost = secrets(running.decode("utf-8", "replace")) - secrets(fixed.output.decode("utf-8", "replace"))
+        if lost:
+            text = f"the candidate lacks {len(lost)} configured value(s) of the running file (webhook URL or the like)"
+            return {
+                **result,
+                "failed": True,
+                "msg": f"{text}; put them into {options['source']} or fix the running file",
+            }
+        result["candidate"] = _keep(build / "candidates", options["file"], fixed.output)
+        result["rehearsal"] = {
+            "candidate": self._rehearse(options, fixed.output, build),
+            "unpatched": self._rehearse(options, source, build) if fixed.changed else None,
+        }
+        problem = _problem(result["rehearsal"])
+        return {**result, "failed": True, "msg": problem} if problem else result
+
+    def _fetch(self, path: str, build: Path) -> bytes:
+        """The remote file's bytes, by file transfer: a module's answer would show them at -vvv."""
+        build.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=build, prefix=".fetch-") as folder:
+            local = Path(folder) / "file"
+            try:
+                self._connection.fetch_file(path, str(local))
+                return local.read_bytes()
+            except (AnsibleError, OSError) as error:
+                raise AnsibleActionFail(
+                    f"the running file {path} cannot be read: {error}; name the right path"
+                ) from error
+
+    @staticmethod
+    def _rehearse(options: dict[str, Any], content: bytes, build: Path) -> dict[str, Any]:
+        """The report of this very file, matches and engine; from the cache when it was rehearsed before."""
+        from python_checks.engine import MatchError
+        from python_checks.lua.rehearse import WEBHOOK_MATCHES, RehearsalFile, rehearse
+
+        matches: Sequence[str] = options["matches"] or WEBHOOK_MATCHES
+        names = [_sha256(content), options["file"], *matches, _code_digest()]
+        cached = build / "rehearsals" / f"{_sha256(json.dumps(names).encode())}.json"
+        try:
+            kept: dict[str, Any] = json.loads(cached.read_text())
+            return {**kept, "cached": True}
+        except (OSError, ValueError):
+            pass
+        try:
+            report = rehearse([RehearsalFile(options["file"], content)], matches, timeout_s=options["timeout_s"])
+        except (MatchError, ValueError) as error:
+            raise AnsibleActionFail(f"{options['file']} cannot be rehearsed: {error}") from error
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        fresh = {**report.as_dict(), "sha256": _sha256(content), "rehearsed_at": now}
+        if not report.unjudged:
+            # What could not be judged (a timeout) may be judged next time; a verdict on these bytes stays.
+            _write(cached, json.dumps(fresh, indent=2).encode())
+        return {**fresh, "cached": False}
+
+
+def _problem(rehearsal: dict[str, Any]) -> str:
+    candidate, unpatched = rehearsal["candidate"], rehearsal["unpatched"]
+    if not candidate["passed"]:
+        shown = [
+            f"{finding['match']} {finding['interpreter']} {finding['half']} {finding['code']}: {finding['found']}"
+            for finding in candidate["findings"][:_SHOWN_FINDINGS]
+        ]
+        return (
+            f"the candidate failed its rehearsal ({len(candidate['findings'])} findings, {candidate['judged']} plays):"
+            f" {'; '.join([*shown, *candidate['unjudged'][:_SHOWN_FINDINGS]])}; nothing was deployed"
+        )
+    if unpatched is not None and unpatched["passed"]:
+        return "the file passes the rehearsal without the fix, so the rehearsal proves nothing; nothing was deployed"
+    return ""
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise AnsibleActionFail(f"the source {path} cannot be read on the controller: {error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(content)
+    Path(name).replace(path)
+
+
+def _keep(folder: Path, file: str, content: bytes) -> dict[str, Any]:
+    """Keep the candidate by its digest, readable by its owner only: it holds the webhook's URL."""
+    sha256 = _sha256(content)
+    path = folder / sha256 / Path(file).name
+    if not path.is_file() or _sha256(path.read_bytes()) != sha256:
+        _write(path, content)
+    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    return {"path": str(path.resolve()), "sha256": sha256, "sha1": sha1, "size": len(content)}
+
+
+def _code_digest() -> str:
+    """Digest of the engine stand-in and the workshop, so that a rehearsal by other code is not taken for this one's."""
+    import python_checks
+
+    digest = hashlib.sha256()
+    root = Path(next(iter(python_checks.__path__)))
+    for path in sorted(path for part in _CODE for path in (root / part).rglob("*")):
+        if path.suffix in _CODE_SUFFIXES and path.is_file():
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
