@@ -110,6 +110,8 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     else:
         for finding in report.findings:
             print(finding.sentence())
+        for remark in report.remarks:
+            print(f"remark: {remark.sentence()}")
         for sentence in report.unjudged:
             print(f"not judged: {sentence}")
         kinds = ", ".join(f"{name} as {kind}" for name, kind in report.kinds.items())

@@ -25,7 +25,7 @@ from typing import Any
 from python_checks.lua.interpreters import INTERPRETERS, compile_errors
 from python_checks.lua.judge import Finding, compare, fault_fired, judge, kind_of
 from python_checks.lua.probe import probe_for
-from python_checks.lua.stage import Job, Performance, from_json, performance, to_json
+from python_checks.lua.stage import Job, Performance, from_json, module_path, performance, to_json
 
 #: Phase 1: a fractional R2, a pause, a surrender, hostile names, 16 a side, a full hold. The first one also carries the injected faults.
 SIXTEEN_A_SIDE = str(Path(__file__).resolve().parent / "matches" / "sixteen_a_side.yml")
@@ -45,12 +45,16 @@ class RehearsalFile:
 
 @dataclass(frozen=True)
 class RehearsalReport:
-    """The outcome. ``judged`` counts plays that were judged; ``unjudged`` says in sentences what could not be."""
+    """The outcome. ``judged`` counts plays that were judged; ``unjudged`` says in sentences what could not be.
+
+    ``remarks`` are findings that fail nothing (see ``Finding.is_remark``).
+    """
 
     passed: bool
     judged: int
     findings: tuple[Finding, ...]
     unjudged: tuple[str, ...] = ()
+    remarks: tuple[Finding, ...] = ()
     kinds: dict[str, str] = field(default_factory=dict)
     matches: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
@@ -63,6 +67,7 @@ class RehearsalReport:
             "judged": self.judged,
             "findings": [asdict(finding) for finding in self.findings],
             "unjudged": list(self.unjudged),
+            "remarks": [asdict(finding) for finding in self.remarks],
             "kinds": dict(self.kinds),
             "matches": list(self.matches),
             "interpreters": list(self.interpreters),
@@ -110,14 +115,22 @@ def rehearse(
         for one in whole:
             if one.fault and not fault_fired(one):
                 continue
-            findings += judge(file.name, file.name, kinds[file.name], one)
+            findings += judge(file.name, module_path(file.name), kinds[file.name], one)
             judged += 1
         findings += _differences(file.name, whole)
         if kinds[file.name] == "webhook":
             unjudged += _without_fault(file.name, whole)
-    passed = judged > 0 and not findings and not unjudged
+    required = tuple(f for f in findings if not f.is_remark)
     return RehearsalReport(
-        passed, judged, tuple(findings), tuple(unjudged), kinds, tuple(Path(name).stem for name in names), tuple(interpreters), time.monotonic() - begun
+        passed=judged > 0 and not required and not unjudged,
+        judged=judged,
+        findings=required,
+        unjudged=tuple(unjudged),
+        remarks=tuple(f for f in findings if f.is_remark),
+        kinds=kinds,
+        matches=tuple(Path(name).stem for name in names),
+        interpreters=tuple(interpreters),
+        duration_s=time.monotonic() - begun,
     )
 
 

@@ -85,6 +85,12 @@ class Performance:
     problem: str = ""
 
 
+def module_path(name: str) -> str:
+    """A module's file as the engine calls it: no way out of the mod folder, ``.lua`` added when missing."""
+    plain = re.sub(r"[^\w./-]", "_", name.replace("..", "_")).lstrip("/")
+    return plain if plain.endswith(".lua") else f"{plain}.lua"
+
+
 def play(job: Job, match: str, fault: str) -> Performance:
     """Play one match; ``problem`` says what kept the engine from finishing it."""
     from python_checks.engine import Server, VirtualClock
@@ -124,7 +130,7 @@ def play(job: Job, match: str, fault: str) -> Performance:
 
 def _lay_out(job: Job, base: Path, home: Path, fault: str) -> str:
     """Put the script, the witnesses and the folders of a real server in place; returns the module's name."""
-    module = re.sub(r"[^\w./-]", "_", job.module).lstrip("./") or "script.lua"
+    module = module_path(job.module)
     for name in ("luascripts", "lualibs"):
         (base / "legacy" / name).mkdir(parents=True)
     for name in ("gamestats", "gametimes", "proximity"):

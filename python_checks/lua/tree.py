@@ -62,6 +62,11 @@ class Assignment:
     function: Function | None
     statement: Node
 
+    @property
+    def is_declaration(self) -> bool:
+        """True for ``local target = value``: a new place, nothing that existed before."""
+        return self.statement.type == "variable_declaration"
+
 
 class LuaTree:
     """The parsed file. All collections are in source order."""

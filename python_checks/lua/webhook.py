@@ -155,8 +155,8 @@ class _Webhook:
 
     def _senders(self) -> set[Function]:
         """Functions that start curl; where no text says curl, functions that start any process."""
-        curl = {self.graph.unit_of(s) for s in self.tree.strings if re.search(rb"\bcurl\s", self.tree.constant(s) or b"")}
-        curl.discard(None)
+        texts = [s for s in self.tree.strings if re.search(rb"\bcurl\s", self.tree.constant(s) or b"") and not self._is_logged(s)]
+        curl = {self.graph.unit_of(s) for s in texts} | {self.graph.unit_of(use) for s in texts for use in self._uses_of(s)}
         started: set[Function] = set()
         for call in self.tree.calls:
             name, unit = call.child_by_field_name("name"), self.graph.unit_of(call)
@@ -185,7 +185,7 @@ class _Webhook:
 
     def _own_flags(self, function: Function) -> list[_Flag]:
         """Places that the function itself sets to true and to false and asks before: it is the one that is busy."""
-        return [f for f in self._flags(frozenset([function]))]
+        return self._flags(frozenset([function]))
 
     def _flags(self, units: frozenset[Function]) -> list[_Flag]:
         """Non-local places that these functions set to true, set to false or nil, and ask in a condition."""
@@ -193,7 +193,9 @@ class _Webhook:
         texts: dict[Key, bytes] = {}
         for assignment in self.tree.assignments:
             unit = self.graph.unit_of(assignment.statement)
-            if unit not in units or assignment.value is None or assignment.value.type not in ("true", "false", "nil"):
+            if assignment.is_declaration or unit not in units or assignment.value is None:
+                continue
+            if assignment.value.type not in ("true", "false", "nil"):
                 continue
             key = self.tree.key(assignment.target)
             if key is None or self._is_own_local(key, units):
@@ -229,7 +231,7 @@ class _Webhook:
                 asked |= {self.tree.key(n) for n in self.tree.descendants(comparison) if n.type in _PLACES}
         found: dict[Key, bytes] = {}
         for assignment in self.tree.assignments:
-            if self.graph.unit_of(assignment.statement) not in units or assignment.value is None:
+            if assignment.is_declaration or self.graph.unit_of(assignment.statement) not in units or assignment.value is None:
                 continue
             target, value = assignment.target, assignment.value
             key = self.tree.key(target)
@@ -283,6 +285,11 @@ class _Webhook:
                 self.result.edits.replace(name.start_byte, name.end_byte, GUARD + b".format")
                 continue
             self._unmethod(call, receiver[0], bool(values))
+        for node in self.tree.indexes:
+            parent = self.tree.parent(node)
+            if parent is not None and parent.type in ("arguments", "field") and self.tree.api(node) == "string.format":
+                lines.append(self.tree.line(node))
+                self.result.edits.replace(node.start_byte, node.end_byte, GUARD + b".format")
         if lines:
             self._did(f"1.1 made the numbers whole in {len(lines)} format calls (lines {_list(lines)})")
 
