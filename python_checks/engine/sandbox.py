@@ -182,7 +182,9 @@ class Sandbox:
             pipe.touch()
         elif writing:
             os.mkfifo(pipe, 0o600)
-            subprocess.Popen(["/bin/sh", "-c", 'exec <"$0"; eval "$1"', str(pipe), call.command], stdout=subprocess.DEVNULL)
+            subprocess.Popen(
+                ["/bin/sh", "-c", 'exec <"$0"; eval "$1"', str(pipe), call.command], stdout=subprocess.DEVNULL
+            )
         else:
             with pipe.open("wb") as output:
                 subprocess.run(["/bin/sh", "-c", call.command], stdin=subprocess.DEVNULL, stdout=output, check=False)

@@ -23,7 +23,9 @@ def test_every_recorded_entry(interpreter: str, data: Path, tmp_path: Path) -> N
         'table.sort(t) return table.concat(t, "\\n")',
     )
     found = dict(row.split("\t", 1) for row in listing.split("\n"))
-    wanted = dict(row.split("\t", 1) for row in (data / "engine/et-api-2.83.1.tsv").read_text(encoding="utf-8").splitlines())
+    wanted = dict(
+        row.split("\t", 1) for row in (data / "engine/et-api-2.83.1.tsv").read_text(encoding="utf-8").splitlines()
+    )
     assert set(found) == set(wanted)
     for name, entry in wanted.items():
         kind, value = entry.split("\t")
@@ -75,13 +77,25 @@ def test_values(interpreter: str, code: str, wanted: Any, tmp_path: Path) -> Non
 )
 def test_errors(interpreter: str, code: str, message: str, tmp_path: Path) -> None:
     """Errors carry the script's own line, as errors of C functions do."""
-    assert lua(tmp_path, interpreter, f"local _, e = pcall(function()\n{code}\nend) return e") == f'[string "luascripts/t.lua"]:3: {message}'
+    assert (
+        lua(tmp_path, interpreter, f"local _, e = pcall(function()\n{code}\nend) return e")
+        == f'[string "luascripts/t.lua"]:3: {message}'
+    )
 
 
 def test_numbers_on_5_4(tmp_path: Path) -> None:
     """Integers stay integers; a float argument without integer value is refused; 3.0 is stored as text the interpreter's way."""
-    assert lua(tmp_path, "lua54", "return math.type(et.trap_Milliseconds()) .. math.type(et.CS_PLAYERS) .. math.type(et.gentity_get(0, 'health'))") == "integer" * 3
-    assert "number has no integer representation" in lua(tmp_path / "2", "lua54", "return select(2, pcall(et.trap_GetConfigstring, 1.5))")
+    assert (
+        lua(
+            tmp_path,
+            "lua54",
+            "return math.type(et.trap_Milliseconds()) .. math.type(et.CS_PLAYERS) .. math.type(et.gentity_get(0, 'health'))",
+        )
+        == "integer" * 3
+    )
+    assert "number has no integer representation" in lua(
+        tmp_path / "2", "lua54", "return select(2, pcall(et.trap_GetConfigstring, 1.5))"
+    )
     assert lua(tmp_path / "3", "lua54", "et.trap_Cvar_Set('x', 3.0) return et.trap_Cvar_Get('x')") == "3.0"
     assert lua(tmp_path / "4", "luajit", "et.trap_Cvar_Set('x', 3.0) return et.trap_Cvar_Get('x')") == "3"
 
@@ -143,14 +157,19 @@ def test_modules_talk_only_by_ipc_and_names(tmp_path: Path) -> None:
 )
 def test_chain_stops(name: str, body: str, second_runs: bool, tmp_path: Path) -> None:
     """Which return values keep later modules from being called (domain.md 3.4)."""
-    server = boot(tmp_path, "lua54", {"a": f"function {name}() {body} end", "b": f"function {name}() et.G_Print('second\\n') end"})
+    server = boot(
+        tmp_path, "lua54", {"a": f"function {name}() {body} end", "b": f"function {name}() et.G_Print('second\\n') end"}
+    )
     server.lua.call(name, 0, 0, 0)
     assert ("second" in server.console) is second_runs
 
 
 def test_modules_list(tmp_path: Path) -> None:
     """The homepath's file shadows the basepath's; the list file wins over the cvar; the ACL refuses what it does not name."""
-    for root, text in (("base", "function et_InitGame() et.G_Print('from base\\n') end"), ("home", "function et_InitGame() et.G_Print('from home\\n') end")):
+    for root, text in (
+        ("base", "function et_InitGame() et.G_Print('from base\\n') end"),
+        ("home", "function et_InitGame() et.G_Print('from home\\n') end"),
+    ):
         (tmp_path / root / "legacy").mkdir(parents=True)
         (tmp_path / root / "legacy/m.lua").write_text(text)
     assert "from home" in boot(tmp_path, "lua54", {}, lua_modules="m").console

@@ -32,8 +32,16 @@ def test_comparison_keeps_the_substance(trace: str, data: Path) -> None:
     kept = comparable(recorded(data, trace), trace)
     assert len(kept) > 600
     text = "\n".join(kept)
-    needed = ["CB et_InitGame", "CB et_ShutdownGame", "CB et_ClientSpawn", "cvar gamestate", "cvar g_currentRound", "cvar g_nextTimeLimit", "cs CS_WOLFINFO"]
-    for piece in [*needed, *(["CS_SERVERTOGGLES(32): \"646\"", "CB et_Obituary"] if "pauses" in trace else [])]:
+    needed = [
+        "CB et_InitGame",
+        "CB et_ShutdownGame",
+        "CB et_ClientSpawn",
+        "cvar gamestate",
+        "cvar g_currentRound",
+        "cvar g_nextTimeLimit",
+        "cs CS_WOLFINFO",
+    ]
+    for piece in [*needed, *(['CS_SERVERTOGGLES(32): "646"', "CB et_Obituary"] if "pauses" in trace else [])]:
         assert piece in text, piece
 
 
@@ -147,7 +155,9 @@ _EVENTS: dict[str, tuple[str, list[dict[str, object]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["warmup0-leave", "warmup0-map", "warmup1-leave", "warmup1-map", "warmup1-reset", "warmup1-restart"])
+@pytest.mark.parametrize(
+    "name", ["warmup0-leave", "warmup0-map", "warmup1-leave", "warmup1-map", "warmup1-reset", "warmup1-restart"]
+)
 def test_events_in_the_second_round(name: str, data: Path, tmp_path: Path) -> None:
     """The match cvars pass through the recorded values, in the recorded order."""
     wanted = []

@@ -66,12 +66,22 @@ def test_no_way_out(interpreter: str, code: str, tmp_path: Path, monkeypatch: py
 )
 def test_endless_code_becomes_an_error(interpreter: str, code: str, tmp_path: Path) -> None:
     """No loop hangs the server, no pcall swallows the stop; the module is called again in the next frame."""
-    server = boot(tmp_path, interpreter, {"a": f"function et_RunFrame() if et.trap_Cvar_Get('go') == '1' then\n{code}\nend end", "b": "function et_RunFrame() n = (n or 0) + 1 et.trap_Cvar_Set('n', n) end"}, **SHORT)
+    server = boot(
+        tmp_path,
+        interpreter,
+        {
+            "a": f"function et_RunFrame() if et.trap_Cvar_Get('go') == '1' then\n{code}\nend end",
+            "b": "function et_RunFrame() n = (n or 0) + 1 et.trap_Cvar_Set('n', n) end",
+        },
+        **SHORT,
+    )
     server.execute_now("set go 1")
     before = int(server.cvars.get("n").split(".")[0])
     server.frame()
     server.frame()
-    assert sum("et_RunFrame error running lua script" in line and "ran too long" in line for line in server.console) == 2
+    assert (
+        sum("et_RunFrame error running lua script" in line and "ran too long" in line for line in server.console) == 2
+    )
     assert int(server.cvars.get("n").split(".")[0]) == before + 2
 
 
@@ -112,7 +122,12 @@ def test_captured_files_and_commands(interpreter: str, tmp_path: Path) -> None:
         return tostring(bad) .. "|" .. message .. "|" .. number .. "|" .. #read .. "|" .. text
     """
     seen: list[ShellCall] = []
-    server = boot(tmp_path, interpreter, {"t": f"function et_IPCReceive() {code} end"}, on_shell=lambda call: seen.append(call) or 0)
+    server = boot(
+        tmp_path,
+        interpreter,
+        {"t": f"function et_IPCReceive() {code} end"},
+        on_shell=lambda call: seen.append(call) or 0,
+    )
     result = server.lua.vms[0].call("et_IPCReceive", 0, "")
     assert result == (True, f"nil|{mark}: Permission denied|13|0|{NOMINAL_HOME}/none: No such file or directory")
     first, second, third = server.shell_calls
@@ -169,7 +184,11 @@ def test_clocks(interpreter: str, tmp_path: Path) -> None:
     code = "return os.time() .. '|' .. os.date('!%Y-%m-%d', os.time()) .. '|' .. os.date('!%H', 3600) .. '|' .. os.time{year=2000, month=1, day=2, hour=12}"
     moment, day, hour, _ = str(lua(tmp_path, interpreter, code)).split("|")
     assert (moment, day, hour) == (str(EPOCH_S), "2026-02-20", "01")
-    server = boot(tmp_path / "2", interpreter, {"a": "function et_RunFrame(t) et.trap_Cvar_Set('d', t - et.trap_Milliseconds()) end"})
+    server = boot(
+        tmp_path / "2",
+        interpreter,
+        {"a": "function et_RunFrame(t) et.trap_Cvar_Set('d', t - et.trap_Milliseconds()) end"},
+    )
     first = float(server.cvars.get("d"))
     server.frame()
     second = float(server.cvars.get("d"))
@@ -190,12 +209,17 @@ def test_real_clock_is_never_behind() -> None:
     assert clock.now_ms >= ahead - 5_000
 
 
-@pytest.mark.parametrize(("interpreter", "library"), [("lua54", "utf8 nil nil nil nil function"), ("luajit", "nil table table function function nil")])
+@pytest.mark.parametrize(
+    ("interpreter", "library"),
+    [("lua54", "utf8 nil nil nil nil function"), ("luajit", "nil table table function function nil")],
+)
 def test_library_differences(interpreter: str, library: str, tmp_path: Path) -> None:
     """Both interpreters are real: what exists and what does not (domain.md 3.5)."""
     code = "return (utf8 and 'utf8' or 'nil') .. ' ' .. type(bit) .. ' ' .. type(jit) .. ' ' .. type(loadstring) .. ' ' .. type(unpack) .. ' ' .. type(math.type)"
     assert lua(tmp_path, interpreter, code) == library
-    formatted = lua(tmp_path / "2", interpreter, "return select(2, pcall(function() return (string.format('%d', 7.374583)) end))")
+    formatted = lua(
+        tmp_path / "2", interpreter, "return select(2, pcall(function() return (string.format('%d', 7.374583)) end))"
+    )
     error = "[string \"luascripts/t.lua\"]:2: bad argument #2 to 'format' (number has no integer representation)"
     assert formatted == (error if interpreter == "lua54" else "7")
 
