@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-LOG_PATTERNS = {
-    "summary": r"\| bot\.webhook +\| (?:\S+ )?STATS_READY: (?P<map>\S+) R(?P<round>[12]) \(winner=",
-    "stored": r"\| bot\.webhook +\| Stored Lua round data: (?P<match_id>\d{4}-\d\d-\d\d-\d{6}) R(?P<round>[12]) ",
-}
-"""Lines of webhook.log (domain.md 1.3). Anchored at the logger's column: a player's name cannot forge one."""
-LOG_CONTROL = r"\| bot\.webhook +\|"
-
 
 def posts(matches: Mapping[str, Sequence[Mapping[str, Any]]]) -> List[Dict[str, Any]]:
     """The STATS_READY posts that were stored: ``{match_id, round, map}`` each.
 
+    ``matches`` is what log_window_info found in webhook.log for the patterns ``summary`` (groups map, round) and
+    ``stored`` (groups match_id, round) of the role round_pairs.
     The summary line has map and half but no time, the stored line has the half's end but no map; a stored line belongs
     to the nearest summary of its half before it.
     """
@@ -43,7 +38,7 @@ def sample(
 ) -> Dict[str, Any]:
     """The result that step 1.7 records.
 
-    ``rows`` are those of pairs_since_load.sql, ``log`` the result of log_window_info with LOG_PATTERNS, ``load`` that
+    ``rows`` are those of pairs_since_load.sql, ``log`` the result of log_window_info over webhook.log, ``load`` that
     of lua_load_info. A pair gets ``r1_posted`` and ``r2_posted``: True when the log shows the post of that very half,
     False when it does not, None when the log is incomplete.
     """

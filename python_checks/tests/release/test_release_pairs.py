@@ -11,9 +11,13 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from ansible_collections.slomix.timetracking.plugins.module_utils import logwindow, pairs
 
 pytestmark = pytest.mark.postgres
+ROLE = yaml.safe_load(
+    (Path(__file__).resolve().parents[3] / "roles" / "round_pairs" / "defaults" / "main.yml").read_text()
+)
 LOADED = 1771620303  # 2026-02-20 21:45:03 in Ljubljana (UTC+1)
 OFFSET_S = 3600
 MAP = "supply"
@@ -325,8 +329,8 @@ def log_result(tmp_path: Path, text: str, run_module: Callable[..., dict[str, An
     path.write_text(text)
     options = {
         "path": str(path),
-        "patterns": pairs.LOG_PATTERNS,
-        "control": pairs.LOG_CONTROL,
+        "patterns": ROLE["round_pairs_webhook_patterns"],
+        "control": ROLE["round_pairs_webhook_control"],
         "with_rotated": True,
         "max_matches": 200,
     }
