@@ -18,6 +18,7 @@ Key = tuple[object, ...]
 
 _PARSER = Parser(Language(tree_sitter_lua.language()))
 _ASCII_ONLY = bytes(b if b < 0x80 else ord("x") for b in range(256))
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # LuaJIT skips it, Lua 5.4 in the engine does not
 _SIMPLE_ESCAPES = {
     b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v",
     b"\\": b"\\", b'"': b'"', b"'": b"'", b"\n": b"\n",
@@ -73,7 +74,10 @@ class LuaTree:
 
     def __init__(self, source: bytes) -> None:
         self.source = source
-        self.root = _PARSER.parse(source.translate(_ASCII_ONLY)).root_node
+        plain = source.translate(_ASCII_ONLY)
+        if source.startswith(_BYTE_ORDER_MARK):
+            plain = b"   " + plain[3:]
+        self.root = _PARSER.parse(plain).root_node
         self.calls: list[Node] = []
         self.strings: list[Node] = []
         self.names: list[Node] = []

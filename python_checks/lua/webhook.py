@@ -610,10 +610,10 @@ class _Webhook:
             if self.tree.visible(binding.name, at) is not binding:
                 continue
             for value in binding.values:
-                calls = [n for n in self.tree.descendants(value) if n.type == "function_call"] if value is not None else []
-                if any(self._reads_limit(c) or self._unit_called(c) in makers - {None} for c in calls) and not any(
-                    n.type.startswith("function_def") for n in ([value] if value is not None else [])
-                ):
+                if value is None or value.type in ("function_definition", "function_declaration"):
+                    continue
+                calls = [n for n in self.tree.descendants(value) if n.type == "function_call"]
+                if any(self._reads_limit(c) or self._unit_called(c) in makers - {None} for c in calls):
                     return binding.name
         return b""
 
