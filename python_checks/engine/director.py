@@ -207,7 +207,8 @@ class Director:
         while not rules.exit_logged and server.loads == load:
             if server.time > start_ms + patience:
                 raise MatchStuck(
-                    f"match {self.match.name}: half {self.half_number + 1} did not end by {half.end} in {patience / 1000:.0f} s of server time"
+                    f"match {self.match.name}: half {self.half_number + 1} did not end by {half.end} "
+                    f"in {patience / 1000:.0f} s of server time"
                 )
             self._frame()
             if rules.exit_logged and not snapshot:

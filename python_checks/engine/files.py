@@ -54,7 +54,7 @@ class GameFiles:
                     return 0, -1
                 target = self.home / plain
                 target.parent.mkdir(parents=True, exist_ok=True)
-                handle = target.open("wb" if mode == FS_WRITE else "ab", buffering=0)  # type: ignore[assignment]
+                handle = target.open("wb" if mode == FS_WRITE else "ab", buffering=0)
                 length = 0
         except OSError:
             return 0, -1

@@ -45,6 +45,10 @@ ENDS: dict[str, tuple[str, ...]] = {
     "empty_team_s": ("team!",),
     "stop_s": (),
 }
+_MATCH_KEYS = (
+    *("about", "map", "timelimit_min", "warmup", "sv_fps", "seed", "defender"),
+    *("intermission_s", "cvars", "players", "crowd", "halves"),
+)
 _PEOPLE = (
     "kill",
     "damage",
@@ -123,8 +127,9 @@ class Match:
 class HalfResult:
     """What happened in one half.
 
-    ``play_ms``: true play time without pauses; ``pauses``: (start, end) in level ms; ``winner`` and ``defender``: 1 Axis, 2 Allies, 0 unknown;
-    ``limit_min``, ``next_limit_min``: texts of the cvars ``timelimit`` and ``g_nextTimeLimit`` at the end; ``completed``: reached the intermission.
+    ``play_ms``: true play time without pauses; ``pauses``: (start, end) in level ms;
+    ``winner`` and ``defender``: 1 Axis, 2 Allies, 0 unknown; ``completed``: reached the intermission;
+    ``limit_min``, ``next_limit_min``: texts of the cvars ``timelimit`` and ``g_nextTimeLimit`` at the end.
     """
 
     round: int
@@ -237,8 +242,7 @@ def _player(raw: dict[str, Any]) -> Player:
 
 def parse_match(raw: dict[str, Any], name: str) -> Match:
     """A match from loaded YAML; raises :class:`MatchError` naming the entry at fault."""
-    allowed = "about map timelimit_min warmup sv_fps seed defender intermission_s cvars players crowd halves".split()
-    _only(name, raw, tuple(allowed), ("about", "map", "timelimit_min", "halves"))
+    _only(name, raw, _MATCH_KEYS, ("about", "map", "timelimit_min", "halves"))
     players = [_player(entry) for entry in raw.get("players", [])]
     for number in range(len(players), int(raw.get("crowd", 0))):
         players.append(_player({"name": f"player{number:02d}", "team": "axis" if number % 2 == 0 else "allies"}))

@@ -31,6 +31,14 @@ _ARRAY_SIZE = {
     "sess.startskillpoints": 7,
     "sess.medals": 7,
 }
+_SCORES = tuple(
+    f"sess.{name}"
+    for name in (
+        *("kills", "deaths", "gibs", "self_kills", "team_kills", "team_gibs"),
+        *("damage_given", "damage_received", "team_damage_given", "team_damage_received"),
+        *("time_axis", "time_allies", "time_played", "rounds", "aWeaponStats"),
+    )
+)
 _ALIAS = {
     "origin": "ps.origin",
     "client.inactivityTime": "inactivityTime",
@@ -97,11 +105,8 @@ class Client:
     def clear_scores(self) -> None:
         """Session counters back to zero (a new first round); team and class stay."""
         blank = _blank("client")
-        for name in (
-            "kills deaths gibs self_kills team_kills team_gibs damage_given damage_received team_damage_given team_damage_received "
-            "time_axis time_allies time_played rounds aWeaponStats"
-        ).split():
-            self.fields[f"sess.{name}"] = blank[f"sess.{name}"]
+        for name in _SCORES:
+            self.fields[name] = blank[name]
 
     @property
     def connected(self) -> bool:

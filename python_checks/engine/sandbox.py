@@ -58,7 +58,9 @@ class Sandbox:
         stamp: Callable[[], tuple[str, int, int]],
         on_shell: Callable[[ShellCall], int] | None = None,
     ) -> None:
-        """``roots``: nominal folder -> real folder. ``stamp()``: (module, unix ms, level ms) of now. ``on_shell``: exit code of a captured command."""
+        """``roots``: nominal folder -> real folder; ``stamp()``: (module, unix ms, level ms) of now;
+        ``on_shell``: decides the exit code of a captured command.
+        """
         if shell not in ("run", "capture"):
             raise ValueError(f"shell is {shell!r}; it must be 'run' or 'capture'")
         self.shell = shell
@@ -171,7 +173,8 @@ class Sandbox:
     def popen(self, command: str, mode: str) -> tuple[str, str]:
         """``io.popen``: (file that stands for the pipe, mode to open it with).
 
-        The Lua builds in use have no ``io.popen`` of their own. Reading waits for the command's end first; writing goes through a named pipe.
+        The Lua builds in use have no ``io.popen`` of their own. Reading waits for the command's end;
+        writing goes through a named pipe.
         """
         call = self._record(command, "io.popen")
         self._serial += 1

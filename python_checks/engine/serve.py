@@ -1,4 +1,4 @@
-"""The stand-in as a server process: frames in real time while idle, matches on request, UDP answers (getstatus, getinfo, rcon) all the time.
+"""The stand-in as a server process: frames in real time while idle, matches on request, UDP answers all the time.
 
     python3 -m python_checks.engine serve --basepath DIR --homepath DIR --config etmain/vektor.cfg --map supply
 
@@ -199,7 +199,7 @@ class Process:
             log.write(f"Bad rcon from {address[0]}:{address[1]}\n")
             return "Bad rconpassword.\n"
         quoted = text.split(None, 1)[1].startswith('"')
-        parts = text.split('"', 2)[2].strip() if quoted else (text.split(None, 2) + [""])[2]
+        parts = text.split('"', 2)[2].strip() if quoted else [*text.split(None, 2), ""][2]
         command = tokenize(parts)
         if not command:
             return ""

@@ -19,7 +19,8 @@ def test_every_recorded_entry(interpreter: str, data: Path, tmp_path: Path) -> N
     listing = lua(
         tmp_path,
         interpreter,
-        'local t = {} for k, v in pairs(et) do t[#t + 1] = k .. "\\t" .. type(v) .. "\\t" .. (type(v) == "function" and "" or string.format("%s", v)) end '
+        'local t = {} for k, v in pairs(et) do local shown = type(v) == "function" and "" or tostring(v) '
+        't[#t + 1] = k .. "\\t" .. type(v) .. "\\t" .. shown end '
         'table.sort(t) return table.concat(t, "\\n")',
     )
     found = dict(row.split("\t", 1) for row in listing.split("\n"))
@@ -133,11 +134,23 @@ def test_print_is_cut_at_one_kilobyte(tmp_path: Path) -> None:
 
 def test_modules_talk_only_by_ipc_and_names(tmp_path: Path) -> None:
     """Each module has its own globals; FindMod and IPCSend reach the others; FindSelf is nil while the chunk runs."""
-    one = "x = 5 inchunk = tostring(et.FindSelf()) function et_InitGame() et.RegisterModname('one') end function et_IPCReceive(vm, m) et.G_Print('got ' .. vm .. m .. '\\n') end"
-    two = "function et_RunFrame() if not d then d = 1 et.G_Print(tostring(x) .. et.FindMod(0) .. et.FindSelf() .. et.IPCSend(0, 'hi') .. '\\n') end end"
+    one = """
+        x = 5
+        function et_InitGame() et.RegisterModname("one") end
+        function et_IPCReceive(vm, message) et.G_Print("got " .. vm .. message .. "\\n") end
+    """
+    two = """
+        local chunk, done = tostring(et.FindSelf())
+        function et_RunFrame()
+            if done then return end
+            done = true
+            local name = et.FindMod(0)
+            et.G_Print(tostring(x) .. chunk .. name .. et.FindSelf() .. et.IPCSend(0, "hi") .. "\\n")
+        end
+    """
     console = boot(tmp_path, "lua54", {"one": one, "two": two}).console
     assert "got 1hi" in console
-    assert "nilone11" in console
+    assert "nilnilone11" in console
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from python_checks.engine import Server, VirtualClock, parse_match, roster, rules
 
 from .traces import DEVIATIONS, comparable, deviations, differences, play_probe, records

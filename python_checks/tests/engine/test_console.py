@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from python_checks.engine import ServerCrash, VirtualClock
 
 from .helpers import boot

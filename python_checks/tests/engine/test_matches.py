@@ -9,14 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from python_checks.engine import MatchError, MatchResult, Server, load_match, match_names, parse_match
 
 from .helpers import boot
 
-SET = (
-    "completed fractional_limit full_hold hostile_names map_change_mid_round map_restart_mid_round no_warmup pause_in_death pause_one pause_open_at_end "
-    "pauses_three players_0 players_1 players_16 players_64 reached_limit_r2 reconnects reset_match spectator_who_played surrender team_leaves warmup"
-).split()
+SET = [
+    "completed",
+    "fractional_limit",
+    "full_hold",
+    "hostile_names",
+    "map_change_mid_round",
+    "map_restart_mid_round",
+    "no_warmup",
+    "pause_in_death",
+    "pause_one",
+    "pause_open_at_end",
+    "pauses_three",
+    "players_0",
+    "players_1",
+    "players_16",
+    "players_64",
+    "reached_limit_r2",
+    "reconnects",
+    "reset_match",
+    "spectator_who_played",
+    "surrender",
+    "team_leaves",
+    "warmup",
+]
 
 # Logs the counters of all players at the first frame of each intermission.
 SCOREBOARD = """
@@ -28,15 +49,18 @@ function et_RunFrame()
         if et.gentity_get(slot, "pers.connected") == 2 then
             local hits = 0
             for weapon = 0, 27 do hits = hits + et.gentity_get(slot, "sess.aWeaponStats", weapon)[4] end
-            et.G_Print(string.format("SCORE %s|%d|%d|%d|%d|%d|%d|%d|%d|%d|%s\\n", et.trap_Cvar_Get("g_currentRound"), slot, et.gentity_get(slot, "sess.sessionTeam"),
-                et.gentity_get(slot, "sess.kills"), et.gentity_get(slot, "sess.deaths"), et.gentity_get(slot, "sess.time_axis"),
-                et.gentity_get(slot, "sess.time_allies"), et.gentity_get(slot, "sess.time_played"), hits, et.gentity_get(slot, "sess.damage_given"),
-                et.gentity_get(slot, "pers.netname")))
+            local row = { et.trap_Cvar_Get("g_currentRound"), slot }
+            for _, field in ipairs({ "sessionTeam", "kills", "deaths", "time_axis", "time_allies", "time_played" }) do
+                row[#row + 1] = et.gentity_get(slot, "sess." .. field)
+            end
+            row[#row + 1], row[#row + 2] = hits, et.gentity_get(slot, "sess.damage_given")
+            row[#row + 1] = et.gentity_get(slot, "pers.netname")
+            et.G_Print("SCORE " .. table.concat(row, "|") .. "\\n")
         end
     end
 end
 """
-COLUMNS = "round slot team kills deaths time_axis time_allies time_played hits damage".split()
+COLUMNS = ("round", "slot", "team", "kills", "deaths", "time_axis", "time_allies", "time_played", "hits", "damage")
 
 
 def play(
@@ -200,7 +224,12 @@ def test_spectator(played: Played) -> None:
 
 def test_hostile_names_reach_modules(tmp_path: Path) -> None:
     """Every byte of a name reaches pers.netname; the guid stays readable in the userinfo."""
-    code = "function et_ClientBegin(s) et.trap_Cvar_Set('n' .. s, et.gentity_get(s, 'pers.netname')) et.trap_Cvar_Set('g' .. s, et.Info_ValueForKey(et.trap_GetUserinfo(s), 'cl_guid')) end"
+    code = """
+        function et_ClientBegin(slot)
+            et.trap_Cvar_Set("n" .. slot, et.gentity_get(slot, "pers.netname"))
+            et.trap_Cvar_Set("g" .. slot, et.Info_ValueForKey(et.trap_GetUserinfo(slot), "cl_guid"))
+        end
+    """
     match = load_match("hostile_names")
     _, server = play("hostile_names", tmp_path, scripts={"a": code})
     for slot, player in enumerate(match.players):
@@ -260,7 +289,13 @@ def test_same_content_same_result(name: str, tmp_path: Path) -> None:
 
 def test_speed(tmp_path: Path) -> None:
     """A match of half an hour with 16 players, 40 frames a second and three modules takes seconds."""
-    watch = "local t = {} function et_RunFrame(l) t.gs = tonumber(et.trap_Cvar_Get('gamestate')) for s = 0, 15 do t[s] = et.gentity_get(s, 'health') end end"
+    watch = """
+        local t = {}
+        function et_RunFrame()
+            t.state = tonumber(et.trap_Cvar_Get("gamestate"))
+            for slot = 0, 15 do t[slot] = et.gentity_get(slot, "health") end
+        end
+    """
     began = time.monotonic()
     play("players_16", tmp_path, scripts={"a": watch, "b": watch, "c": SCOREBOARD})
     assert time.monotonic() - began < 20

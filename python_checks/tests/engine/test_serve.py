@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from python_checks.engine.__main__ import NoAnswer, ask
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +36,8 @@ class Running:
             (folder / part).mkdir(parents=True)
         (folder / "base/legacy/luascripts/quiet.lua").write_text(MODULE)
         (folder / "base/etmain/vektor.cfg").write_text(
-            'set sv_hostname "^4Demo ^7Server"\nset sv_maxclients "16"\nset sv_fps 20\nset g_doWarmup 0\nset g_customConfig legacy3\nset lua_modules "luascripts/quiet"\n'
+            'set sv_hostname "^4Demo ^7Server"\nset sv_maxclients "16"\nset sv_fps 20\n'
+            'set g_doWarmup 0\nset g_customConfig legacy3\nset lua_modules "luascripts/quiet"\n'
         )
         (folder / "password").write_text(PASSWORD + "\n")
         argv = [

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from python_checks.engine.config import ConfigError, read_config
 from python_checks.engine.cvars import Cvars
 from python_checks.engine.lua_host import split_modules
@@ -95,7 +96,7 @@ def test_config(tmp_path: Path) -> None:
         "sv_fps": "40",
     }
     (tmp_path / "bad.cfg").write_text("exec none.cfg\n")
-    with pytest.raises(ConfigError, match="exec none.cfg is in none of"):
+    with pytest.raises(ConfigError, match=r"exec none\.cfg is in none of"):
         read_config(tmp_path / "bad.cfg", [tmp_path])
     (tmp_path / "loop.cfg").write_text("exec loop.cfg\n")
     with pytest.raises(ConfigError, match="deeper than"):

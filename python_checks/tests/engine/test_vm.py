@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from python_checks.engine import ShellCall, VirtualClock
 
 from .helpers import EPOCH_S, NOMINAL_HOME, boot, lua
@@ -24,7 +25,8 @@ SHORT = {"instruction_limit": 300_000}
         "return not pcall(require, 'ffi')",
         "return not pcall(package.loadlib, '/lib/x86_64-linux-gnu/libc.so.6', 'system')",
         "return package.searchers == nil and package.loaders == nil and package.searchpath == nil",
-        "for _, n in ipairs{'getregistry', 'getupvalue', 'setupvalue', 'upvaluejoin', 'getlocal', 'setlocal', 'sethook', 'setmetatable'} do "
+        "for _, n in ipairs{'getregistry', 'getupvalue', 'setupvalue', 'upvaluejoin', "
+        "'getlocal', 'setlocal', 'sethook', 'setmetatable'} do "
         "if debug[n] and pcall(debug[n], 1, 1) then return n end end return true",
         "return debug.getmetatable(io.stdout) == nil",
         "return not (debug.getinfo(et.trap_Cvar_Get, 'f').func == nil)",
@@ -181,7 +183,10 @@ def test_exit_codes_of_captured_commands(interpreter: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("interpreter", INTERPRETERS)
 def test_clocks(interpreter: str, tmp_path: Path) -> None:
     """os.time, os.date and os.clock follow the virtual clock; trap_Milliseconds has another origin than levelTime."""
-    code = "return os.time() .. '|' .. os.date('!%Y-%m-%d', os.time()) .. '|' .. os.date('!%H', 3600) .. '|' .. os.time{year=2000, month=1, day=2, hour=12}"
+    code = """
+        local noon = os.time({ year = 2000, month = 1, day = 2, hour = 12 })
+        return table.concat({ os.time(), os.date("!%Y-%m-%d", os.time()), os.date("!%H", 3600), noon }, "|")
+    """
     moment, day, hour, _ = str(lua(tmp_path, interpreter, code)).split("|")
     assert (moment, day, hour) == (str(EPOCH_S), "2026-02-20", "01")
     server = boot(
@@ -215,7 +220,11 @@ def test_real_clock_is_never_behind() -> None:
 )
 def test_library_differences(interpreter: str, library: str, tmp_path: Path) -> None:
     """Both interpreters are real: what exists and what does not (domain.md 3.5)."""
-    code = "return (utf8 and 'utf8' or 'nil') .. ' ' .. type(bit) .. ' ' .. type(jit) .. ' ' .. type(loadstring) .. ' ' .. type(unpack) .. ' ' .. type(math.type)"
+    code = """
+        local found = { utf8 and "utf8" or "nil" }
+        for i, value in pairs({ type(bit), type(jit), type(loadstring), type(unpack), type(math.type) }) do found[i + 1] = value end
+        return table.concat(found, " ")
+    """
     assert lua(tmp_path, interpreter, code) == library
     formatted = lua(
         tmp_path / "2", interpreter, "return select(2, pcall(function() return (string.format('%d', 7.374583)) end))"
@@ -240,4 +249,4 @@ def test_sandbox_leaves_nothing(tmp_path: Path) -> None:
     folder = server.sandbox._temp
     assert folder.is_dir()
     server.quit()
-    assert not os.path.exists(folder)
+    assert not folder.exists()
