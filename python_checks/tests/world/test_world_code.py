@@ -124,7 +124,7 @@ def test_demo_inventory_is_the_file_in_the_repository() -> None:
 
 def test_other_worlds_inventory_differs_in_name_and_ports_only() -> None:
     world = layout.World("other", 40001, 40002)
-    inventory = yaml.safe_load(layout.inventory_text(world))["all"]
+    inventory = yaml.safe_load(layout.inventory_text(world))["rollout_hosts"]
     assert inventory["vars"]["world_name"] == "other"
     assert inventory["vars"]["rollout_evidence_dir"] == "{{ rollout_root }}/evidence/{{ world_name }}"
     hosts = {name: host for group in inventory["children"].values() for name, host in group["hosts"].items()}
