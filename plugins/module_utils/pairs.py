@@ -48,6 +48,7 @@ def sample(
     open_r1 = [_half(row, shown, whole) for row in rows if row.get("kind") == "open_r1"]
     counts = next((row for row in rows if row.get("kind") == "counts"), {})
     excluded = Counter(pair["code"] for pair in pairs if pair["code"])
+    excluded.update(pair["link_code"] for pair in pairs if pair["link_code"] and not pair["code"])
     excluded.update({"R2_MISSING": len(open_r1)} if open_r1 else {})
     for name, code in (("summaries", "ROUND_0"), ("cancelled", "CANCELLED"), ("captured_late", "BEFORE_LOAD")):
         if counts.get(name):
@@ -93,6 +94,7 @@ _PAIR_KEYS = (
     "r1_time",
     "r2_limit_fractional",
     "code",
+    "link_code",
 )
 
 

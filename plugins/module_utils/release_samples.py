@@ -73,11 +73,13 @@ def rehearsal_sample(candidate: Mapping[str, Any]) -> Dict[str, Any]:
 def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any]) -> Dict[str, Any]:
     """What step 1.6 verifies: is the deployed file on disk, and has the server loaded it."""
     for part in (seen, load):
-        if part.get("failed") or "msg" in part and "state" not in part and "after" not in part:
+        if part.get("failed") or ("msg" in part and "state" not in part and "after" not in part):
             return {"failed": True, "msg": part.get("msg", "the file or its load could not be read")}
     after: Mapping[str, Any] = seen.get("after", {})
     deployed = after.get("wish") == "deployed" and not seen.get("drift") and bool(after.get("sha256"))
-    if deployed:
+    if seen.get("predicted"):
+        guidance = f"{after.get('target')} would hold release {after.get('sha256')}; its load cannot be predicted"
+    elif deployed:
         guidance = f"{after.get('target')} holds the deployed release; {load.get('state')}: {load.get('reason')}"
     else:
         held = (
@@ -90,7 +92,8 @@ def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any]) -> Dict[str, A
         "predicted": bool(seen.get("predicted")),
         "deployed": deployed,
         "drift": seen.get("drift", ""),
-        "guidance": guidance + (f"; {load['next']}" if deployed and load.get("next") else ""),
+        "guidance": guidance
+        + (f"; {load['next']}" if deployed and not seen.get("predicted") and load.get("next") else ""),
         "file": {key: after.get(key) for key in ("target", "sha256", "sha1", "mode", "current", "original", "wish")},
         "deployment": seen.get("deployment"),
         "load": {key: value for key, value in load.items() if key not in ("changed", "failed", "invocation")},

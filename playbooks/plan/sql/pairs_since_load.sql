@@ -67,6 +67,7 @@ told AS (
         o.saved > b.loaded_local AND COALESCE(own.start_unix >= b.loaded_unix, TRUE) AS is_after_load,
         (SELECT count(*) FROM lua_round_teams AS l WHERE l.round_id = o.id) AS links,
         COALESCE(own.right_links, 0) AS right_links,
+        COALESCE(own.wrong_links, 0) AS wrong_links,
         COALESCE(own.lua_rows, 0) AS lua_rows,
         own.match_id AS lua_match_id,
         own.start_unix,
@@ -80,6 +81,7 @@ told AS (
         SELECT
             count(*) AS lua_rows,
             count(*) FILTER (WHERE l.round_id = o.id) AS right_links,
+            count(*) FILTER (WHERE l.round_id <> o.id) AS wrong_links,
             min(l.match_id) AS match_id,
             min(l.round_start_unix) AS start_unix,
             max(l.captured_at) AS captured_at,
@@ -131,10 +133,17 @@ pairs AS (
             WHEN r1.round_status IS DISTINCT FROM 'completed' OR r2.round_status IS DISTINCT FROM 'completed' THEN 'STATUS'
             WHEN
                 (r1.right_links <> 1 OR r2.right_links <> 1)
+                AND r1.wrong_links + r2.wrong_links = 0
                 AND greatest(r1.created_at, r2.created_at) > LOCALTIMESTAMP - make_interval(secs => %(settle_s)s)
                 THEN 'UNSETTLED'
             ELSE ''
-        END AS code
+        END AS code,
+        -- the linker takes the nearest round of that map and half: an older one, if the map was played within its 45 minutes
+        CASE
+            WHEN r1.wrong_links + r2.wrong_links > 0 THEN 'MISLINKED'
+            WHEN r1.lua_rows > 0 AND r1.right_links = 0 OR r2.lua_rows > 0 AND r2.right_links = 0 THEN 'UNLINKED'
+            ELSE ''
+        END AS link_code
     FROM told AS r2
     LEFT JOIN told AS r1 ON r1.id = r2.before_id
     WHERE r2.round_number = 2 AND r2.is_after_load
@@ -173,15 +182,15 @@ counts AS (
 SELECT 'counts' AS kind, c.*, NULL::integer AS r1_id, NULL::integer AS r2_id, NULL AS map, NULL AS r1_saved, NULL AS r2_saved,
     NULL::bigint AS r1_start_unix, NULL::bigint AS r2_start_unix, NULL::bigint AS r1_lua_rows, NULL::bigint AS r2_lua_rows,
     NULL::bigint AS r1_links, NULL::bigint AS r2_links, NULL::bigint AS r1_right_links, NULL::bigint AS r2_right_links,
-    NULL AS r1_lua_match_id, NULL AS r2_lua_match_id, NULL AS r1_time, NULL::boolean AS r2_limit_fractional, NULL AS code
+    NULL AS r1_lua_match_id, NULL AS r2_lua_match_id, NULL AS r1_time, NULL::boolean AS r2_limit_fractional, NULL AS code, NULL AS link_code
 FROM counts AS c
 UNION ALL
 SELECT 'pair', NULL, NULL, NULL, NULL, NULL, p.r1_id, p.r2_id, p.map, p.r1_saved, p.r2_saved, p.r1_start_unix, p.r2_start_unix,
     p.r1_lua_rows, p.r2_lua_rows, p.r1_links, p.r2_links, p.r1_right_links, p.r2_right_links, p.r1_lua_match_id,
-    p.r2_lua_match_id, p.r1_time, p.r2_limit_fractional, p.code
+    p.r2_lua_match_id, p.r1_time, p.r2_limit_fractional, p.code, p.link_code
 FROM pairs AS p
 UNION ALL
 SELECT 'open_r1', NULL, NULL, NULL, NULL, NULL, o.id, NULL, o.map_name, o.saved, NULL, o.start_unix, NULL, o.lua_rows, NULL, o.links,
-    NULL, o.right_links, NULL, o.lua_match_id, NULL, o.actual_time, NULL, 'R2_MISSING'
+    NULL, o.right_links, NULL, o.lua_match_id, NULL, o.actual_time, NULL, 'R2_MISSING', NULL
 FROM open_r1 AS o
 ORDER BY kind, r2_saved, r1_saved

@@ -197,7 +197,22 @@ def test_a_row_that_is_there_but_unlinked(stats: Statistics) -> None:
     stats.half(2, R2_END, linked=False)
     (pair,) = stats.pairs()
     assert (pair["r2_lua_rows"], pair["r2_links"], pair["r2_right_links"]) == (1, 0, 0)
+    assert pair["link_code"] == "UNLINKED"
     assert next(row for row in stats.rows() if row["kind"] == "counts")["lua_unlinked"] == 1
+
+
+def test_a_row_that_went_to_an_older_round_of_the_map_is_named_at_once(stats: Statistics) -> None:
+    """What the February linker does when a map is played again within 45 minutes."""
+    stats.settle_s = 60
+    old = stats.half(2, LOADED - 300, lua=False)
+    stats.half(1, R1_END)
+    stats.half(2, R2_END, lua=False)
+    stats.lua(2, R2_END, old)
+    (pair,) = stats.pairs()
+    assert (pair["code"], pair["link_code"]) == ("", "MISLINKED")
+    assert (pair["r2_lua_rows"], pair["r2_links"], pair["r2_right_links"]) == (1, 0, 0)
+    sample = pairs.sample(stats.rows(), {}, LOAD, 60)
+    assert sample["excluded"] == {"MISLINKED": 1}
 
 
 def test_a_link_to_the_wrong_round_is_no_right_link(stats: Statistics) -> None:
