@@ -217,7 +217,7 @@ def _identity(check: Mapping[str, Any], row: Any, number: int) -> str:
     fields = check.get("distinct") or []
     if not isinstance(row, Mapping):
         raise ProbeError(f"row {number} is no mapping: {row!r}")
-    if not fields or any(is_unknown(row.get(field)) for field in fields):
+    if any(is_unknown(row.get(field)) for field in fields):
         return ""
     return " ".join(f"{field}={row[field]}" for field in fields)
 

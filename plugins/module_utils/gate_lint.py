@@ -209,7 +209,7 @@ def _run_check(gate: Mapping[str, Any], check: Mapping[str, Any]) -> List[str]:
 def _verdict(
     gate: Mapping[str, Any], check: Mapping[str, Any], result: Optional[Any], mutant: Mapping[str, Any]
 ) -> Any:
-    """The one check's verdict on a made record, as if it decided the gate."""
+    """The one check's verdict on a made record, as if it were critical and alone in the gate."""
     sample = check["sample"]
     at = _NOW - timedelta(days=float(mutant.get("age_d", 0)))
     names = check.get("digests") or []
@@ -234,8 +234,6 @@ def _verdict(
         "digests": {**{name: _SOUND_DIGEST for name in names}, **(mutant.get("digests") or {})},
     }
     alone = {**gate, "checks": [{**check, "severity": "critical"}]}
-    if check.get("severity") == "observe":
-        alone["checks"][0]["no_data"] = "inconclusive"
     return judge(alone, [deployed] if result is None else [deployed, record], now=_NOW)
 
 

@@ -39,23 +39,18 @@ def rollout(tmp_path: Path, folder: Path) -> Rollout:
     return run
 
 
-def prove(folder: Path, gate: str, **changes: Any) -> None:
-    """Record the good sample of each check of a real gate, for its one host."""
+def prove(folder: Path, gate: str) -> None:
+    """Record the good sample of each check of a real gate, once per sample, for its one host."""
+    samples: dict[tuple[Any, ...], dict[str, Any]] = {}
     for check in files.load_gate(gate)["checks"]:
         sample = check["sample"]
-        body = {
-            "kind": "step",
-            "check": False,
-            "phase": int(sample["step"][0]),
-            "step": sample["step"],
-            "leg": sample["leg"],
-        }
-        digests = {name: "a" * 64 for name in check.get("digests") or []}
-        result = {**check["good"], **changes.get(check["id"], {})}
-        ledger.append(
-            str(folder),
-            {**body, "name": sample.get("name"), "host": "a-host", "digests": digests, "result": result},
-        )
+        key = (sample["step"], sample["leg"], sample.get("name"))
+        record = samples.setdefault(key, {"result": {}, "digests": {}})
+        record["result"] |= check["good"]
+        record["digests"] |= {name: "a" * 64 for name in check.get("digests") or []}
+    for (step, leg, name), record in samples.items():
+        body = {"kind": "step", "check": False, "phase": int(step[0]), "step": step, "leg": leg, "name": name}
+        ledger.append(str(folder), {**body, "host": "a-host", **record})
 
 
 def test_status_of_a_virgin_site(rollout: Rollout, folder: Path) -> None:
@@ -116,7 +111,7 @@ def test_gate_on_good_evidence(rollout: Rollout, folder: Path, gate: str) -> Non
     prove(folder, gate)
     done = rollout("gate", number)
     assert (done.returncode, f"gate {gate}: PASS" in done.stdout) == (0, True), done.stdout
-    assert len(ledger.read(str(folder))) == len(files.load_gate(gate)["checks"]), "the command records nothing"
+    assert all(record["kind"] == "step" for record in ledger.read(str(folder))), "the command records nothing"
 
 
 def test_exit_codes_of_gate(rollout: Rollout, folder: Path) -> None:

@@ -74,6 +74,22 @@ SITUATIONS: dict[str, tuple[str, list[dict[str, Any]]]] = {
         "fail",
         [deployed(minutes_ago=21601), pairs(2, pair(r2_links=0), minutes_ago=21600), waiver(3)],
     ),
+    "ended in an error 15 days ago": (
+        "error",
+        [deployed(minutes_ago=21601), pairs(2, pair(r2_links="1"), minutes_ago=21600), waiver(3)],
+    ),
+    "skipped, with the rows of another time": (
+        "inconclusive",
+        [deployed(), step(2, "1.7/verify/pairs", {"skipped": True, "loaded_unix": 900, "pairs": [pair()]})],
+    ),
+    "the step itself was reverted": (
+        "expired",
+        [deployed(), pairs(2, pair()), step(3, "1.7/revert", {"changed": True}, digests={})],
+    ),
+    "another host's act of the same step": (
+        "pass",
+        [deployed(), pairs(2, pair()), step(3, "1.7/action", {"changed": True}, host="second-vm", digests={})],
+    ),
     "from the future": ("error", [deployed(), pairs(2, pair(), minutes_ago=-5)]),
     "within a clock's correction": ("pass", [deployed(), pairs(2, pair(), minutes_ago=-0.5)]),
     "without a time": ("error", [deployed(), pairs(2, pair(), at=None)]),
@@ -168,6 +184,34 @@ def test_fail_limit_tolerates_only_so_many() -> None:
     made = gate(fail_limit=1, fail_limit_reason="one lost round was looked into")
     assert verdict_of([deployed(), pairs(2, pair(1), pair(2, r2_links=0))], made) == "pass"
     assert verdict_of([deployed(), pairs(2, pair(1), pair(2, r2_links=0), pair(3, r2_links=0))], made) == "fail"
+
+
+def test_tolerated_failures_do_not_count_as_good() -> None:
+    made = gate(fail_limit=1, fail_limit_reason="one lost round was looked into", min_samples=2)
+    assert verdict_of([deployed(), pairs(2, pair(1), pair(2, r2_links=0))], made) == "inconclusive"
+    assert verdict_of([deployed(), pairs(2, pair(1), pair(2, r2_links=0), pair(3))], made) == "pass"
+
+
+def test_an_unknown_fail_condition_holds_a_pass_back() -> None:
+    """Nobody knows whether it failed, so it has not passed."""
+    made = gate(fail_if={"path": "lost_rounds", "op": "gt", "value": 0})
+    assert verdict_of([deployed(), pairs(2, pair(lost_rounds=0))], made) == "pass"
+    assert verdict_of([deployed(), pairs(2, pair(lost_rounds=None))], made) == "inconclusive"
+    assert verdict_of([deployed(), pairs(2, pair())], made) == "inconclusive"
+
+
+def test_unknown_and_between_are_told_apart() -> None:
+    """Only no data follows the no_data policy; a value between pass and fail is a value."""
+    fail_if = {"path": "links", "op": "eq", "value": 0}
+    check = {"id": "1.7/links", "sample": {"step": "1.7", "leg": "verify"}, "no_data": "fail", "fail_if": fail_if}
+    made = {"gate": "x", "checks": [{**check, "pass_if": {"path": "links", "op": "eq", "value": 1}}]}
+    assert verdict_of([step(1, "1.7/verify", {"links": 2})], made) == "inconclusive"
+    assert verdict_of([step(1, "1.7/verify", {"links": None})], made) == "fail"
+
+
+def test_an_unknown_row_is_excluded_under_its_own_code() -> None:
+    verdict = judge(GATE, [deployed(), pairs(2, pair(r1_start_unix=None))], now=NOW)
+    assert verdict.checks[0].excluded == (("r1_id=1 r2_id=2", "BEFORE_LOAD_UNKNOWN"),)
 
 
 def test_between_pass_and_fail_is_inconclusive() -> None:

@@ -123,6 +123,30 @@ def test_a_line_rewritten_with_a_new_hash_is_found_by_the_next(folder: Path) -> 
     assert "line 3 does not follow" in fault(folder)
 
 
+@pytest.mark.parametrize(
+    ("good", "same"),
+    [(b'"phase":0', b'"phase": 0'), (b"{", b'{"phase":7,'), (b"}\n", b"} \n"), (b"\\u00e9", b"\\u00E9"), (b"{", b" {")],
+)
+def test_another_spelling_of_the_same_record_is_found(tmp_path: Path, good: bytes, same: bytes) -> None:
+    """What JSON reads alike (blanks, a key given twice, another escape) is not the byte that was written."""
+    ledger.append(str(tmp_path), {"kind": "step", "phase": 0, "result": {"name": "é"}})
+    path = tmp_path / "ledger.jsonl"
+    changed = path.read_bytes().replace(good, same, 1)
+    assert changed != path.read_bytes()
+    path.write_bytes(changed)
+    assert "line 1" in fault(tmp_path)
+
+
+def test_a_record_under_a_wrong_number_is_found(folder: Path) -> None:
+    """Even if its hash was made to fit."""
+    record = json.loads(lines(folder)[3])
+    record["seq"] = 9
+    record["hash"] = ledger.record_hash(record)
+    write(folder, *lines(folder)[:3], ledger.canonical(record).encode() + b"\n")
+    (folder / "head").write_text(ledger.canonical({"seq": 4, "hash": record["hash"]}) + "\n")
+    assert "carries number 9" in fault(folder)
+
+
 def test_a_cut_tail_is_found_by_the_head(folder: Path) -> None:
     write(folder, *lines(folder)[:3])
     assert fault(folder) == "the tail is cut: the head knows 4 lines, 3 are there"

@@ -42,6 +42,11 @@ def test_no_canary_reaches_the_disk(name: str, tmp_path: Path) -> None:
     assert REDACTED.encode() in everything or b"redacted" in everything
 
 
+def test_a_raw_text_is_redacted_too(tmp_path: Path) -> None:
+    name = ledger.store_raw(str(tmp_path), f"curl {HOOK}")
+    assert CANARY not in (tmp_path / "raw" / name).read_text()
+
+
 @pytest.mark.parametrize(
     "kept",
     [
