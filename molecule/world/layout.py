@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -57,8 +58,10 @@ class World:
         return {"et-server": self.game_port, "slomix-vm": self.stats_port}[host]
 
     def save(self) -> None:
-        """Remember the world for later commands."""
-        (self.folder / "world.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        """Remember the world for later commands, at one stroke: others may be reading."""
+        staged = self.folder / "world.json.new"
+        staged.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        staged.replace(self.folder / "world.json")
 
 
 def new_world(name: str, *, shadow: bool, interpreter: str) -> World:
@@ -82,8 +85,12 @@ def load_world(name: str) -> World:
 
 
 def known_worlds() -> list[World]:
-    """All worlds that `up` has left on this machine."""
-    return [load_world(path.parent.name) for path in sorted(WORLDS.glob("*/world.json"))]
+    """All worlds that `up` has left on this machine; one that is being taken down at this moment is left out."""
+    found = []
+    for path in sorted(WORLDS.glob("*/world.json")):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(World(**json.loads(path.read_text())))
+    return found
 
 
 def _free_ports() -> tuple[int, int]:

@@ -8,8 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from build import build_all
 from containers import Podman, WorldError
+from image_build import build_all
 from layout import HOSTS, SSH_PORT, USER, World, load_world, prepare_folder, remove_folder, set_evidence_aside
 
 BOOT_TIMEOUT_S = 120

@@ -14,8 +14,8 @@ import json
 import sys
 import time
 
-from build import build_all
 from containers import Podman, WorldError
+from image_build import build_all
 from layout import CACHE, DEMO, HOSTS, INTERPRETERS, World, known_worlds, load_world, new_world
 from lifecycle import down, health, play, up
 

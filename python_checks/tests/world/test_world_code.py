@@ -6,8 +6,8 @@ import os
 import resource
 from pathlib import Path
 
-import build
 import containers
+import image_build
 import layout
 import pytest
 import world
@@ -53,7 +53,7 @@ def test_only_debians_own_sources_of_the_release_are_used(tmp_path: Path) -> Non
     (tmp_path / "debian.sources").write_text(DEB822)
     (tmp_path / "sources.list").write_text(ONE_LINE)
     (tmp_path / "notes.disabled").write_text(DEB822)
-    first, second = build.debian_stanzas(sorted(tmp_path.iterdir()))
+    first, second = image_build.debian_stanzas(sorted(tmp_path.iterdir()))
     assert first == DEB822.split("\n\n")[0]
     assert second.splitlines() == [
         "Types: deb",
@@ -69,9 +69,9 @@ def test_tree_digest_follows_names_modes_contents_and_links_but_not_times(tmp_pa
     path = tmp_path / "a"
     path.write_text("x")
     (tmp_path / "link").symlink_to("a")
-    seen = {build.tree_digest(tmp_path)}
+    seen = {image_build.tree_digest(tmp_path)}
     os.utime(path, (1, 1))
-    assert build.tree_digest(tmp_path) in seen
+    assert image_build.tree_digest(tmp_path) in seen
     for change in (
         lambda: path.write_text("y"),
         lambda: path.chmod(0o755),
@@ -80,20 +80,20 @@ def test_tree_digest_follows_names_modes_contents_and_links_but_not_times(tmp_pa
         lambda: (tmp_path / "empty").mkdir(),
     ):
         change()
-        digest = build.tree_digest(tmp_path)
+        digest = image_build.tree_digest(tmp_path)
         assert digest not in seen
         seen.add(digest)
 
 
 def test_list_files_allow_comments(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("# title\npodman\n\nrunc # why\n")
-    assert build.names_in(tmp_path / "list") == ["podman", "runc"]
+    assert image_build.names_in(tmp_path / "list") == ["podman", "runc"]
 
 
 def test_every_package_list_of_the_project_is_plain_names() -> None:
     lists = [ROOT / "scripts/debian-packages.txt", ROOT / "molecule/world/slomix_vm/debian-packages.txt"]
-    for path in [*lists, *build.IMAGES.glob("*/packages.txt")]:
-        names = build.names_in(path)
+    for path in [*lists, *image_build.IMAGES.glob("*/packages.txt")]:
+        names = image_build.names_in(path)
         assert names
         assert all(name.replace("-", "").replace(".", "").replace("+", "").isalnum() for name in names), path
 
