@@ -40,9 +40,16 @@ def register(subparsers: Any) -> None:
         epilog="exit: 0 passed, 1 failed, 2 could not judge",
     )
     playing.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    playing.add_argument("--match", action="append", metavar="NAME", help="a match of the set, a match file, or 'all'; default: phase 1's set")
+    playing.add_argument(
+        "--match",
+        action="append",
+        metavar="NAME",
+        help="a match of the set, a match file, or 'all'; default: phase 1's set",
+    )
     playing.add_argument("--interpreter", choices=("lua54", "luajit", "both"), default="both")
-    playing.add_argument("--timeout-s", type=float, default=120.0, metavar="S", help="limit for each file and interpreter (default 120)")
+    playing.add_argument(
+        "--timeout-s", type=float, default=120.0, metavar="S", help="limit for each file and interpreter (default 120)"
+    )
     playing.add_argument("--format", choices=("text", "json"), default="text")
     playing.set_defaults(run=_guarded(_rehearse))
 
@@ -116,5 +123,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
             print(f"not judged: {sentence}")
         kinds = ", ".join(f"{name} as {kind}" for name, kind in report.kinds.items())
         word = "passed" if report.passed else "failed" if report.findings else "could not judge"
-        print(f"{word}: {report.judged} plays judged, {len(report.findings)} findings ({kinds}) in {report.duration_s:.1f} s")
+        print(
+            f"{word}: {report.judged} plays judged, {len(report.findings)} findings ({kinds}) in {report.duration_s:.1f} s"
+        )
     return CLEAN if report.passed else FINDINGS if report.findings else UNKNOWN

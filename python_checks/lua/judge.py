@@ -35,7 +35,9 @@ _SHAPES = {
 _WHOLE_META = (
     "round", "round_start_unix", "round_end_unix", "actual_duration_seconds", "warmup_seconds", "pause_seconds", "pause_count",
 )  # fmt: skip
-_LUA_ERROR = re.compile(r"Lua \d\.\d API: .*(error running lua script|syntax error during pre-compilation|VM start failed)")
+_LUA_ERROR = re.compile(
+    r"Lua \d\.\d API: .*(error running lua script|syntax error during pre-compilation|VM start failed)"
+)
 _GAMETIME = re.compile(r"gametime-.*\.json$")
 _COLOUR = re.compile(r"\^.")
 
@@ -59,7 +61,9 @@ class Finding:
 
     def sentence(self) -> str:
         """The finding for people."""
-        where = " ".join(p for p in (self.match, self.interpreter, self.half, f"(fault: {self.fault})" if self.fault else "") if p)
+        where = " ".join(
+            p for p in (self.match, self.interpreter, self.half, f"(fault: {self.fault})" if self.fault else "") if p
+        )
         return f"{self.file}: {where}: {self.code}: found {self.found}; required: {self.required}"
 
 
@@ -118,11 +122,15 @@ class _Judge:
         console = self.performance.console
         loaded = f"file '{self.module}' loaded into Lua VM"
         if not any(loaded in line for line in console):
-            said = next((line for line in console if self.module in line and "API" in line), "no line about it on the console")
+            said = next(
+                (line for line in console if self.module in line and "API" in line), "no line about it on the console"
+            )
             self.add("", "not_loaded", said, "the interpreter loads the file")
         errors = [line for line in console if _LUA_ERROR.search(line) and FAULT_TEXT not in line]
         if errors:
-            self.add("", "lua_error", f"{len(errors)} error lines, the first: {errors[0]}", "no Lua error on the console")
+            self.add(
+                "", "lua_error", f"{len(errors)} error lines, the first: {errors[0]}", "no Lua error on the console"
+            )
         first, last = (_witness(console, which) for which in ("first", "last"))
         if first != last:
             self.add(
@@ -150,7 +158,9 @@ class _Judge:
                 code = "post_missing" if not posts else "post_repeated"
                 self.add(label, code, f"{len(posts)} posts", "exactly one post for a half that was played to its end")
             elif len(posts) > 1:
-                self.add(label, "post_repeated", f"{len(posts)} posts", "at most one post for a half that was broken off")
+                self.add(
+                    label, "post_repeated", f"{len(posts)} posts", "at most one post for a half that was broken off"
+                )
             for post in posts:
                 self._post(label, half, post, tally)
             if (half["completed"] or posts) and not is_hit:
@@ -173,13 +183,19 @@ class _Judge:
             self.add(label, "post_invalid_json", str(error), "a payload that a strict JSON parser reads")
             return
         embeds = payload.get("embeds") if isinstance(payload, dict) else None
-        fields = embeds[0].get("fields") if isinstance(embeds, list) and embeds and isinstance(embeds[0], dict) else None
+        fields = (
+            embeds[0].get("fields") if isinstance(embeds, list) and embeds and isinstance(embeds[0], dict) else None
+        )
         if not isinstance(payload, dict) or payload.get("content") != "STATS_READY" or not isinstance(fields, list):
             self.add(label, "post_content", "another shape", "content STATS_READY and one embed with fields")
             return
         values: dict[str, str] = {}
         for item in fields:
-            if not isinstance(item, dict) or not isinstance(item.get("name"), str) or isinstance(item.get("value"), (dict, list)):
+            if (
+                not isinstance(item, dict)
+                or not isinstance(item.get("name"), str)
+                or isinstance(item.get("value"), (dict, list))
+            ):
                 self.add(label, "post_content", f"the field {item!r}", "fields of the form {name, value}")
                 return
             values[item["name"]] = str(item.get("value"))
@@ -192,7 +208,12 @@ class _Judge:
 
     def _sizes(self, label: str, values: dict[str, str]) -> None:
         if len(values) > FIELDS_LIMIT:
-            self.add(label, "post_too_large", f"{len(values)} fields", f"at most {FIELDS_LIMIT} fields, or Discord answers 400")
+            self.add(
+                label,
+                "post_too_large",
+                f"{len(values)} fields",
+                f"at most {FIELDS_LIMIT} fields, or Discord answers 400",
+            )
         for name, value in values.items():
             if len(value) > FIELD_LIMIT_CHARS:
                 self.add(
@@ -220,9 +241,15 @@ class _Judge:
         seconds = re.match(r"-?\d+", values.get("Lua_Playtime", ""))
         wall_s = (half["end_unix_ms"] - half["start_unix_ms"]) / 1000
         if seconds and not 0 <= int(seconds.group()) <= wall_s + WARMUP_ALLOWANCE_S:
-            self.add(label, "post_field", f"Lua_Playtime {values['Lua_Playtime']}", f"between 0 and some {wall_s:.0f} sec")
+            self.add(
+                label, "post_field", f"Lua_Playtime {values['Lua_Playtime']}", f"between 0 and some {wall_s:.0f} sec"
+            )
         end = values.get("Lua_RoundEnd", "")
-        if re.fullmatch(_INT, end) and half["completed"] and abs(int(end) - half["end_unix_ms"] / 1000) > CLOCK_TOLERANCE_S:
+        if (
+            re.fullmatch(_INT, end)
+            and half["completed"]
+            and abs(int(end) - half["end_unix_ms"] / 1000) > CLOCK_TOLERANCE_S
+        ):
             self.add(label, "post_field", f"Lua_RoundEnd {end}", f"about {half['end_unix_ms'] // 1000}, the half's end")
 
     def _limit(self, label: str, half: dict[str, Any], values: dict[str, str]) -> None:
@@ -236,7 +263,12 @@ class _Judge:
             abs(float(shown.split()[0]) - exact) <= 0.00051 if match.group(2) else abs(int(match.group(1)) - exact) < 1
         )
         if not is_right:
-            self.add(label, "post_timelimit", f"Lua_Timelimit {shown!r}", f"{exact:g} as whole minutes or with up to 3 places, then ' min'")
+            self.add(
+                label,
+                "post_timelimit",
+                f"Lua_Timelimit {shown!r}",
+                f"{exact:g} as whole minutes or with up to 3 places, then ' min'",
+            )
 
     def _score(self, label: str, half: dict[str, Any], values: dict[str, str], tally: list[int]) -> None:
         """A webhook's state dies with each load, so the score counts this half alone or, where it is kept, the match so far."""
@@ -246,7 +278,12 @@ class _Judge:
         alone = tuple(str(int(half["winner"] == side)) for side in (1, 2))
         so_far = tuple(str(count) for count in tally)
         if found not in (alone, so_far):
-            self.add(label, "score_wrong", f"{found[0]}-{found[1]}", f"{alone[0]}-{alone[1]} (this half) or {so_far[0]}-{so_far[1]} (the match)")
+            self.add(
+                label,
+                "score_wrong",
+                f"{found[0]}-{found[1]}",
+                f"{alone[0]}-{alone[1]} (this half) or {so_far[0]}-{so_far[1]} (the match)",
+            )
 
     def _names(self, label: str, half: dict[str, Any], values: dict[str, str], side: int, name: str) -> None:
         if name not in values:
@@ -260,19 +297,37 @@ class _Judge:
         expected = [_plain(_shown(p["name"])) for p in half["players"] if p["team"] == side]
         strangers = sorted(set(names) - set(expected))
         if strangers or len(names) != len(set(names)):
-            self.add(label, "post_names", f"{name} names {strangers or names}", f"each name once and as it is: {expected}")
-        elif half["end"] != "empty_team_s" and len(names) < len(expected) and len(values[name]) + LONGEST_ENTRY_CHARS <= FIELD_LIMIT_CHARS:
-            self.add(label, "post_names", f"{name} names {len(names)} of {len(expected)} players", "all players that fit into the field")
+            self.add(
+                label, "post_names", f"{name} names {strangers or names}", f"each name once and as it is: {expected}"
+            )
+        elif (
+            half["end"] != "empty_team_s"
+            and len(names) < len(expected)
+            and len(values[name]) + LONGEST_ENTRY_CHARS <= FIELD_LIMIT_CHARS
+        ):
+            self.add(
+                label,
+                "post_names",
+                f"{name} names {len(names)} of {len(expected)} players",
+                "all players that fit into the field",
+            )
 
     def _gametime(self, label: str, half: dict[str, Any], files: list[Written]) -> None:
         if not files:
-            self.add(label, "gametime_missing", "no gametime file", "one gametime-<map>-R<round>-<end>.json for each post")
+            self.add(
+                label, "gametime_missing", "no gametime file", "one gametime-<map>-R<round>-<end>.json for each post"
+            )
             return
         if len(files) > 1:
             self.add(label, "gametime_repeated", f"{len(files)} gametime files", "one for each half")
         for item in files:
             if item.content is None:
-                self.add(label, "gametime_missing", f"{item.path} outside of the game's folders", "a file under the game's home folder")
+                self.add(
+                    label,
+                    "gametime_missing",
+                    f"{item.path} outside of the game's folders",
+                    "a file under the game's home folder",
+                )
                 continue
             try:
                 content = strict_json(item.content)
@@ -309,7 +364,9 @@ class _Judge:
             self.add(label, "fault_swallowed", "no line with the error's text on the console", "the failure is logged")
         escaped = [line for line in console if FAULT_TEXT in line and _LUA_ERROR.search(line)]
         if escaped:
-            self.add(label, "fault_unprotected", escaped[0], "build and send are protected; no error leaves the callback")
+            self.add(
+                label, "fault_unprotected", escaped[0], "build and send are protected; no error leaves the callback"
+            )
         self._gametime(label, half, files)
         self._probe(label, half)
 
@@ -325,7 +382,12 @@ class _Judge:
             return
         was, now = _probed(before[-1]), _probed(after[0])
         if now.get("busy", "false") not in ("false", "nil"):
-            self.add(label, "fault_flag_stuck", f"the busy flag is {now['busy']}", "the busy flag is down after a failed attempt")
+            self.add(
+                label,
+                "fault_flag_stuck",
+                f"the busy flag is {now['busy']}",
+                "the busy flag is down after a failed attempt",
+            )
         changed = {k: (was.get(k), v) for k, v in now.items() if k != "busy" and was.get(k) != v}
         if changed and not self._of_half(0, self.performance.posts):
             shown = ", ".join(f"{k}: {a} -> {b}" for k, (a, b) in sorted(changed.items()))
@@ -354,7 +416,16 @@ def compare(file: str, one: Performance, other: Performance) -> list[Finding]:
     where = next((k for k in sorted(set(mine) | set(theirs)) if mine.get(k) != theirs.get(k)), "")
     found = f"{where}: {one.interpreter} {_difference(mine.get(where), theirs.get(where))} {other.interpreter}"
     return [
-        Finding(file, one.match, "both", "", one.fault, "interpreters_differ", _short(found), "the same output on Lua 5.4 and LuaJIT")
+        Finding(
+            file,
+            one.match,
+            "both",
+            "",
+            one.fault,
+            "interpreters_differ",
+            _short(found),
+            "the same output on Lua 5.4 and LuaJIT",
+        )
     ]
 
 

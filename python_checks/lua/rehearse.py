@@ -139,7 +139,11 @@ def _differences(file: str, performances: Sequence[Performance]) -> list[Finding
     found: list[Finding] = []
     for one in performances:
         if one.interpreter == INTERPRETERS[0]:
-            pair = [p for p in performances if p.interpreter != one.interpreter and (p.match, p.fault) == (one.match, one.fault)]
+            pair = [
+                p
+                for p in performances
+                if p.interpreter != one.interpreter and (p.match, p.fault) == (one.match, one.fault)
+            ]
             found += [finding for other in pair for finding in compare(file, one, other)]
     return found
 
@@ -148,7 +152,10 @@ def _without_fault(file: str, performances: Sequence[Performance]) -> list[str]:
     """Interpreters on which no injected fault met anything to break: the protection is then unproven."""
     faulty = [p for p in performances if p.fault]
     fired = {p.interpreter for p in faulty if fault_fired(p)}
-    return [f"{file}: {name}: no injected fault was met; the protection is unproven" for name in sorted({p.interpreter for p in faulty} - fired)]
+    return [
+        f"{file}: {name}: no injected fault was met; the protection is unproven"
+        for name in sorted({p.interpreter for p in faulty} - fired)
+    ]
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,16 @@ function et_ShutdownGame() et.G_Print("rollout witness %s " .. seen[1] .. " " ..
 """
 # Stands in front of the script on its first line, so that line numbers stay true. Raises once for each VM while the cvar asks for it:
 # "build" where a library function handles the payload, "send" where curl is started.
-_FAULT = b"""do local done, cvar, find = false, et.trap_Cvar_Get, string.find local function hit(kind, mark, ...) if done or cvar("rollout_fault") ~= kind
+_FAULT = (
+    b"""do local done, cvar, find = false, et.trap_Cvar_Get, string.find local function hit(kind, mark, ...) if done or cvar("rollout_fault") ~= kind
  then return end for i = 1, select("#", ...) do local t = select(i, ...) if type(t) == "string" and find(t, mark, 1, true) then done = true
  et.G_Print("rollout fault fired\\n") error("%s", 0) end end end local function pass(kind, mark, ...) hit(kind, mark, (...)) return ... end
  local function guard(lib, name, kind, mark) local old = lib[name] lib[name] = function(...) hit(kind, mark, ...)
  if kind == "send" then return old(...) end return pass(kind, mark, old(...)) end end
  guard(string, "format", "build", "STATS_READY") guard(string, "gsub", "build", "STATS_READY") guard(table, "concat", "build", "STATS_READY")
- guard(os, "execute", "send", "curl") guard(io, "popen", "send", "curl") end """.replace(b"\n", b"") % FAULT_TEXT.encode()
+ guard(os, "execute", "send", "curl") guard(io, "popen", "send", "curl") end """.replace(b"\n", b"")
+    % FAULT_TEXT.encode()
+)
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,9 @@ def _collect(server: Any, result: Performance) -> None:
         inline = re.search(r"(?:-d|--data\S*)[ =](?P<q>['\"])(?P<data>\{.*\})(?P=q)", call.command, re.DOTALL)
         if inline:
             payloads.append(inline["data"].encode("utf-8", "surrogateescape"))
-        result.posts += [Post(call.unix_ms, data) for data in payloads if b"STATS_READY" in data or "curl" in call.command]
+        result.posts += [
+            Post(call.unix_ms, data) for data in payloads if b"STATS_READY" in data or "curl" in call.command
+        ]
     names: dict[str, Written] = {}
     for touch in server.files_written:
         if touch.mode == "remove":

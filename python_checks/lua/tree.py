@@ -155,7 +155,14 @@ class LuaTree:
             self._binding[node.id] = binding
 
     def _declare(
-        self, node: Node, scope: dict[bytes, Binding], function: Function | None, block: Node, value: Node | None, *, after: int
+        self,
+        node: Node,
+        scope: dict[bytes, Binding],
+        function: Function | None,
+        block: Node,
+        value: Node | None,
+        *,
+        after: int,
     ) -> Binding:
         binding = Binding(self.text(node), after, block, function)
         if value is not None:
@@ -447,7 +454,11 @@ class LuaTree:
             if binding is None or binding.is_parameter or len(binding.values) != 1 or binding.values[0] is None:
                 return None
             value = binding.values[0]
-            return self.constant(value) if value.type in ("string", "binary_expression", "parenthesized_expression") else None
+            return (
+                self.constant(value)
+                if value.type in ("string", "binary_expression", "parenthesized_expression")
+                else None
+            )
         if node.type == "parenthesized_expression":
             inner = [c for c in node.children if c.is_named]
             return self.constant(inner[0]) if len(inner) == 1 else None

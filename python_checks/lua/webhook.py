@@ -78,7 +78,9 @@ class _Webhook:
 
     def plan(self) -> Plan:
         if self.block is None and re.search(rb"\b" + GUARD + rb"\b", self.tree.source):
-            raise Refusal(f"looked for a file without the name {GUARD.decode()}, found it in use by the file's own code")
+            raise Refusal(
+                f"looked for a file without the name {GUARD.decode()}, found it in use by the file's own code"
+            )
         builder, site = self._payload()
         target = self._protected_function(builder)
         self._format_calls()
@@ -117,7 +119,9 @@ class _Webhook:
                 found.setdefault(unit, site)
         if len(found) != 1:
             where = ", ".join(f"{_name(f)} (line {self.tree.line(n)})" for f, n in found.items()) or "none"
-            raise Refusal(f"looked for the one function that builds the payload with the text STATS_READY, found {where}")
+            raise Refusal(
+                f"looked for the one function that builds the payload with the text STATS_READY, found {where}"
+            )
         return next(iter(found.items()))
 
     def _uses_of(self, constant: Node, depth: int = 4) -> list[Node]:
@@ -155,8 +159,14 @@ class _Webhook:
 
     def _senders(self) -> set[Function]:
         """Functions that start curl; where no text says curl, functions that start any process."""
-        texts = [s for s in self.tree.strings if re.search(rb"\bcurl\s", self.tree.constant(s) or b"") and not self._is_logged(s)]
-        curl = {self.graph.unit_of(s) for s in texts} | {self.graph.unit_of(use) for s in texts for use in self._uses_of(s)}
+        texts = [
+            s
+            for s in self.tree.strings
+            if re.search(rb"\bcurl\s", self.tree.constant(s) or b"") and not self._is_logged(s)
+        ]
+        curl = {self.graph.unit_of(s) for s in texts} | {
+            self.graph.unit_of(use) for s in texts for use in self._uses_of(s)
+        }
         started: set[Function] = set()
         for call in self.tree.calls:
             name, unit = call.child_by_field_name("name"), self.graph.unit_of(call)
@@ -204,7 +214,9 @@ class _Webhook:
             texts[key] = self.tree.text(assignment.target)
         asked = {self.tree.key(n) for n in self._asked(units)}
         return [
-            _Flag(self._source_of(key, texts[key]), key) for key, seen in values.items() if "true" in seen and seen & {"false", "nil"} and key in asked
+            _Flag(self._source_of(key, texts[key]), key)
+            for key, seen in values.items()
+            if "true" in seen and seen & {"false", "nil"} and key in asked
         ]
 
     def _asked(self, units: frozenset[Function]) -> list[Node]:
@@ -231,7 +243,11 @@ class _Webhook:
                 asked |= {self.tree.key(n) for n in self.tree.descendants(comparison) if n.type in _PLACES}
         found: dict[Key, bytes] = {}
         for assignment in self.tree.assignments:
-            if assignment.is_declaration or self.graph.unit_of(assignment.statement) not in units or assignment.value is None:
+            if (
+                assignment.is_declaration
+                or self.graph.unit_of(assignment.statement) not in units
+                or assignment.value is None
+            ):
                 continue
             target, value = assignment.target, assignment.value
             key = self.tree.key(target)
@@ -328,7 +344,9 @@ class _Webhook:
         if node.type == "function_call":
             name = node.child_by_field_name("name")
             api = self.tree.api(name) if name is not None else ""
-            return api in ("rollout_guard.int", "et.trap_Milliseconds") or (api == "os.time" and not self.tree.arguments(node))
+            return api in ("rollout_guard.int", "et.trap_Milliseconds") or (
+                api == "os.time" and not self.tree.arguments(node)
+            )
         return False
 
     def _dates(self) -> None:
@@ -401,7 +419,12 @@ class _Webhook:
             label = self.tree.constant(name)
             return self._value_slots(label, value) if label in _LABELS else []
         values = [f.child_by_field_name("value") for f in fields]
-        if len(values) >= 2 and values[0] is not None and values[1] is not None and self.tree.field_name(fields[0]) is None:
+        if (
+            len(values) >= 2
+            and values[0] is not None
+            and values[1] is not None
+            and self.tree.field_name(fields[0]) is None
+        ):
             label = self.tree.constant(values[0])
             if label in _LABELS:
                 return self._value_slots(label, values[1])
@@ -438,7 +461,9 @@ class _Webhook:
             done.add(node.id)
             if slot.label in _LISTS and slot.is_field:
                 self.result.edits.wrap(node.start_byte, node.end_byte, GUARD + b".fit(", b")")
-                self._did(f"{slot.label.decode()} is cut to the 1024 characters that Discord takes (line {self.tree.line(node)})")
+                self._did(
+                    f"{slot.label.decode()} is cut to the 1024 characters that Discord takes (line {self.tree.line(node)})"
+                )
             elif slot.label in _WHOLE and slot.conversion in (b"", b"s") and not self._is_text(node, 3):
                 self.result.edits.wrap(node.start_byte, node.end_byte, GUARD + b".whole(", b")")
                 shown.append(f"{slot.label.decode()} (line {self.tree.line(node)})")
@@ -446,7 +471,10 @@ class _Webhook:
             self._did("1.1 made whole where they are shown without %d: " + ", ".join(shown))
 
     def _inside_tostring(self, node: Node) -> Node:
-        name, arguments = node.child_by_field_name("name"), self.tree.arguments(node) if node.type == "function_call" else []
+        name, arguments = (
+            node.child_by_field_name("name"),
+            self.tree.arguments(node) if node.type == "function_call" else [],
+        )
         if name is not None and len(arguments) == 1 and self.tree.api(name) == "tostring":
             return arguments[0]
         return node
@@ -492,7 +520,11 @@ class _Webhook:
 
     def _substitution(self, call: Node) -> tuple[Node, bytes, bytes | None] | None:
         """``(subject, pattern, replacement)`` of a gsub; the replacement is None when it is a table or a function."""
-        receiver, arguments, name = self.tree.receiver(call), self.tree.arguments(call), call.child_by_field_name("name")
+        receiver, arguments, name = (
+            self.tree.receiver(call),
+            self.tree.arguments(call),
+            call.child_by_field_name("name"),
+        )
         if receiver is not None and receiver[1] == b"gsub":
             arguments = [receiver[0], *arguments]
         elif name is None or self.tree.api(name) != "string.gsub":
@@ -561,16 +593,23 @@ class _Webhook:
         statement = self.tree.statement_of(site)
         at = statement.start_byte
         facts = self._facts(slots, at)
-        entries = [b"limit = " + (self._limit(at) or dict(facts).get(b"Lua_Timelimit", b'tonumber(et.trap_Cvar_Get("timelimit"))'))]
+        entries = [
+            b"limit = "
+            + (self._limit(at) or dict(facts).get(b"Lua_Timelimit", b'tonumber(et.trap_Cvar_Get("timelimit"))'))
+        ]
         entries += [label + b" = " + text for label, text in facts]
         said = self._said_already(builder)
-        call_text = GUARD + b".note(function() return " + self._table(entries, at) + b" end" + (b", true)" if said else b")")
+        call_text = (
+            GUARD + b".note(function() return " + self._table(entries, at) + b" end" + (b", true)" if said else b")")
+        )
         line_start = self.tree.source.rfind(b"\n", 0, at) + 1
         if self.tree.source[line_start:at].strip(b" \t"):
             self.result.edits.insert(at, call_text + b"; ")
         else:
             self.result.edits.insert(at, call_text + self.eol + self.tree.source[line_start:at])
-        self._did(f"1.3 {'noted' if said else 'logged'} the time limit and its type before the payload (line {self.tree.line(statement)})")
+        self._did(
+            f"1.3 {'noted' if said else 'logged'} the time limit and its type before the payload (line {self.tree.line(statement)})"
+        )
 
     def _table(self, entries: list[bytes], at: int, step: bytes = b"") -> bytes:
         """A table constructor, broken into lines of some 100 columns."""
@@ -631,7 +670,13 @@ class _Webhook:
         """``(label, expression)`` for what the payload shows and a position can see, by plain names only."""
         facts: dict[bytes, bytes] = {}
         for slot in slots:
-            label = slot.label if slot.nth == 0 else b"Lua_Pauses_sec" if slot.label == b"Lua_Pauses" and slot.nth == 1 else b""
+            label = (
+                slot.label
+                if slot.nth == 0
+                else b"Lua_Pauses_sec"
+                if slot.label == b"Lua_Pauses" and slot.nth == 1
+                else b""
+            )
             if not label or slot.label not in _FACTS or label in facts or not slot.is_field:
                 continue
             place = self._plain(slot.node, 4)
@@ -680,14 +725,20 @@ class _Webhook:
         if flags:
             names = [f.text for f in flags]
             hooks.append(b"busy = function() return " + b" or ".join(names) + b" end,")
-            hooks.append(b"idle = function() " + b", ".join(names) + b" = " + b", ".join([b"false"] * len(names)) + b" end,")
+            hooks.append(
+                b"idle = function() " + b", ".join(names) + b" = " + b", ".join([b"false"] * len(names)) + b" end,"
+            )
         if marks:
             places = b", ".join(marks)
             hooks.append(b"save = function() return " + places + b" end,")
             hooks.append(b"restore = function(...) " + places + b" = ... end,")
         facts = self._facts(slots, at)
         if facts:
-            hooks.append(b"facts = function() return " + self._table([k + b" = " + v for k, v in facts], node.start_byte, step) + b" end,")
+            hooks.append(
+                b"facts = function() return "
+                + self._table([k + b" = " + v for k, v in facts], node.start_byte, step)
+                + b" end,"
+            )
         folder, enabled = self._gametimes(at)
         if folder:
             hooks.append(b"folder = function() return " + folder + b" end,")
@@ -707,7 +758,9 @@ class _Webhook:
     def _require_sight(self, flag: _Flag, at: int) -> bool:
         if self._sees_key(flag.key, at):
             return True
-        raise Refusal(f"looked for the busy flag {flag.text.decode('latin-1')} where the send function is defined, found it out of sight")
+        raise Refusal(
+            f"looked for the busy flag {flag.text.decode('latin-1')} where the send function is defined, found it out of sight"
+        )
 
     def _sees_key(self, key: Key, at: int) -> bool:
         """True when a place's name means the same at a position: its root is in sight there, or global and not hidden."""
@@ -728,7 +781,9 @@ class _Webhook:
             api = self.tree.api(name)
             if api in ("pcall", "xpcall") and self._holds(call, wanted):
                 self.result.edits.replace(name.start_byte, name.end_byte, GUARD + b"." + api.encode())
-                self._did(f"1.2 a failure caught by the script's own {api} is logged as well (line {self.tree.line(call)})")
+                self._did(
+                    f"1.2 a failure caught by the script's own {api} is logged as well (line {self.tree.line(call)})"
+                )
             elif api == "io.open":
                 self.result.edits.replace(name.start_byte, name.end_byte, GUARD + b".open")
 
@@ -741,7 +796,9 @@ class _Webhook:
         for node in self.tree.descendants(arguments):
             if node.type == "string" and re.search(rb"STATS_READY|\bcurl\s", self.tree.constant(node) or b""):
                 return True
-            if node.type in _PLACES and (self.tree.key(node) in keys or self.tree.api(node) in ("os.execute", "io.popen")):
+            if node.type in _PLACES and (
+                self.tree.key(node) in keys or self.tree.api(node) in ("os.execute", "io.popen")
+            ):
                 return True
         return False
 
@@ -794,7 +851,9 @@ class _Webhook:
                 self.result.edits.replace(start, end, text)
                 self._did("renewed the guard's code")
             return
-        first = next((c for c in self.tree.root.children if c.is_named and c.type not in ("comment", "hash_bang_line")), None)
+        first = next(
+            (c for c in self.tree.root.children if c.is_named and c.type not in ("comment", "hash_bang_line")), None
+        )
         at = first.start_byte if first is not None else len(self.tree.source)
         line_start = self.tree.source.rfind(b"\n", 0, at) + 1
         if not self.tree.source[line_start:at].strip(b" \t"):

@@ -66,7 +66,12 @@ def test_method_format(lua: Callable[[bytes], Any]) -> None:
 
 
 def test_time_and_whole_keep_what_is_no_number(lua: Callable[[bytes], Any]) -> None:
-    assert lua(b"return rollout_guard.time(nil) == nil and rollout_guard.whole('7.375') == '7.375' and rollout_guard.whole(nil) == nil") is True
+    assert (
+        lua(
+            b"return rollout_guard.time(nil) == nil and rollout_guard.whole('7.375') == '7.375' and rollout_guard.whole(nil) == nil"
+        )
+        is True
+    )
     assert lua(b"return '' .. rollout_guard.whole(300.0)") == b"300"
 
 
@@ -77,7 +82,9 @@ def test_any_name_survives_json(interpreter: str, name: bytes) -> None:
     """A nested text, escaped twice, comes back: valid UTF-8 as it is, other bytes as Latin-1."""
     runtime = _runtime(interpreter)
     run = runtime.execute(
-        STUB + GUARD + b"""return function(name)
+        STUB
+        + GUARD
+        + b"""return function(name)
         local esc = rollout_guard.escaper(function(s) return (s:gsub('\\\\', '\\\\\\\\'):gsub('"', '\\\\"')) end)
         local list = '[{"guid":"G","name":"' .. esc(name) .. '"}]'
         return '{"value":"' .. rollout_guard.quote(list) .. '"}' end"""
@@ -116,18 +123,27 @@ def test_lists_fit(lua: Callable[[bytes], Any], players: int, escaped: bool) -> 
     if len(text) <= 1024:
         assert fitted == value
     else:
-        assert all(k["name"] == e["name"] and e["guid"].startswith(k["guid"]) and len(k["guid"]) == 8 for k, e in zip(kept, entries))
+        assert all(
+            k["name"] == e["name"] and e["guid"].startswith(k["guid"]) and len(k["guid"]) == 8
+            for k, e in zip(kept, entries)
+        )
         assert len(kept) == players or len(shown) + 60 > 1024
 
 
 def test_what_is_no_list_is_left(lua: Callable[[bytes], Any]) -> None:
-    assert lua(b"return rollout_guard.fit(('x'):rep(2000)) == ('x'):rep(2000) and rollout_guard.fit(nil) == nil") is True
+    assert (
+        lua(b"return rollout_guard.fit(('x'):rep(2000)) == ('x'):rep(2000) and rollout_guard.fit(nil) == nil") is True
+    )
 
 
 def test_note_is_one_short_line(lua: Callable[[bytes], Any]) -> None:
     lua(b"rollout_guard.note(function() return { limit = 7.374583 } end)")
     printed = lua(b"rollout_guard.note(function() return { limit = ('9'):rep(5000) } end) return printed[1]")
-    assert printed.startswith(b"[stats_discord_webhook] timelimit=999") and printed.endswith(b" type=string\n") and len(printed) < 1024
+    assert (
+        printed.startswith(b"[stats_discord_webhook] timelimit=999")
+        and printed.endswith(b" type=string\n")
+        and len(printed) < 1024
+    )
     assert printed.count(b"\n") == 1
 
 
@@ -157,7 +173,11 @@ function again() return send('x') end
 
 
 def test_protected_failure_leaves_no_trace(lua: Callable[[bytes], Any], tmp_path: Any) -> None:
-    chunk = b"folder = [[%s]] " % bytes(tmp_path) + PROTECTED + b"local ok = send('x') return tostring(ok) .. tostring(busy) .. score.axis .. last"
+    chunk = (
+        b"folder = [[%s]] " % bytes(tmp_path)
+        + PROTECTED
+        + b"local ok = send('x') return tostring(ok) .. tostring(busy) .. score.axis .. last"
+    )
     assert lua(chunk) == b"falsefalse0old"
     assert len(list(tmp_path.glob("gametime-supply-R*-*.json"))) == 1
     assert json.loads(next(tmp_path.iterdir()).read_text())["meta"]["map"] == "supply"
@@ -166,7 +186,10 @@ def test_protected_failure_leaves_no_trace(lua: Callable[[bytes], Any], tmp_path
 def test_protected_ways_out(lua: Callable[[bytes], Any], tmp_path: Any) -> None:
     """Results come through, holes and all; an early return and a nested call leave the flag down; the next attempt works."""
     head = b"folder = [[%s]] " % bytes(tmp_path) + PROTECTED + b"fail = false "
-    assert lua(head + b"local a, n, b = send('x', 'y') return a .. tostring(n) .. b .. select('#', send('x', 'y'))") == b"xnily3"
+    assert (
+        lua(head + b"local a, n, b = send('x', 'y') return a .. tostring(n) .. b .. select('#', send('x', 'y'))")
+        == b"xnily3"
+    )
     assert lua(head + b"send('early') return tostring(busy)") == b"false"
     assert lua(head + b"return send('nested') .. tostring(busy)") == b"skippedfalse"
     assert lua(head + b"fail = true send('x') fail = false return send('x') .. score.axis .. last") == b"x1new"
@@ -187,11 +210,18 @@ def test_hostile_facts_become_a_valid_file(lua: Callable[[bytes], Any], tmp_path
     chunk = b"""local f = rollout_guard.protect(function()
         rollout_guard.note(function() return { Map = 'a"b/\\\\c\\27', Round = 0/0, Lua_RoundEnd = 1771600868.5, Lua_Playtime = 1/0, Lua_Timelimit = '7.375 min',
             Winner = {}, Lua_EndReason = function() end } end)
-        error('x') end, { folder = function() return [[%s]] end }) cvars.g_currentRound = '1' cvars.gamestate = '3' f()""" % bytes(tmp_path)
+        error('x') end, { folder = function() return [[%s]] end }) cvars.g_currentRound = '1' cvars.gamestate = '3' f()""" % bytes(
+        tmp_path
+    )
     lua(chunk)
     (path,) = tmp_path.iterdir()
     assert path.name == "gametime-a_b__c_-R1-1771600869.json"
     content = json.loads(path.read_text())
     assert content["meta"]["round"] == 1 and content["meta"]["actual_duration_seconds"] == 0
     fields = {f["name"]: f["value"] for f in content["payload"]["embeds"][0]["fields"]}
-    assert fields["Map"] == 'a"b/\\c\x1b' and fields["Winner"] == "0" and fields["Lua_Timelimit"] == "7 min" and fields["Lua_EndReason"] == "unknown"
+    assert (
+        fields["Map"] == 'a"b/\\c\x1b'
+        and fields["Winner"] == "0"
+        and fields["Lua_Timelimit"] == "7 min"
+        and fields["Lua_EndReason"] == "unknown"
+    )

@@ -82,8 +82,18 @@ def test_fixed_file_plays_a_fractional_limit_alike_on_both(name: str) -> None:
     [
         ("no payload", b"STATS_READY", b"OTHER", "STATS_READY"),
         ("no send", b"os.execute(", b"et.G_Print(", "found none"),
-        ("everything in a callback", b"local function send(map, round)", b"function et_RunFrame(map, round)", "outside of the engine's callbacks"),
-        ("two builders", b"function et_RunFrame", b"function other() return '\"content\":\"STATS_READY\"' end function et_RunFrame", "other"),
+        (
+            "everything in a callback",
+            b"local function send(map, round)",
+            b"function et_RunFrame(map, round)",
+            "outside of the engine's callbacks",
+        ),
+        (
+            "two builders",
+            b"function et_RunFrame",
+            b'function other() return \'"content":"STATS_READY"\' end function et_RunFrame',
+            "other",
+        ),
         ("the guard's name in use", b"local busy", b"local rollout_guard = 1 local busy", "rollout_guard"),
     ],
 )
@@ -100,10 +110,19 @@ def test_refusals_say_what_was_looked_for(defect: str, old: bytes, new: bytes, l
 
 
 def test_two_sends_are_refused_and_both_named() -> None:
-    source = SMALL.replace(b"function et_RunFrame() send", b"local function build() return '\"content\":\"STATS_READY\"' end\nfunction et_RunFrame() send")
-    source = source.replace(b"local body = string.format(", b"local body = build() .. string.format(").replace(b'{"content":"STATS_READY",', b"{")
-    source = source.replace(b"local busy = false\n", b"local busy, build = false\n").replace(b"local function build()", b"build = function()")
-    twice = source + b"function post_again() os.execute('curl ' .. build()) end\nfunction et_InitGame() post_again() end\n"
+    source = SMALL.replace(
+        b"function et_RunFrame() send",
+        b'local function build() return \'"content":"STATS_READY"\' end\nfunction et_RunFrame() send',
+    )
+    source = source.replace(b"local body = string.format(", b"local body = build() .. string.format(").replace(
+        b'{"content":"STATS_READY",', b"{"
+    )
+    source = source.replace(b"local busy = false\n", b"local busy, build = false\n").replace(
+        b"local function build()", b"build = function()"
+    )
+    twice = (
+        source + b"function post_again() os.execute('curl ' .. build()) end\nfunction et_InitGame() post_again() end\n"
+    )
     assert not fix(source, ["webhook"]).refused_reason
     reason = fix(twice, ["webhook"]).refused_reason
     assert "post_again" in reason and "send" in reason
@@ -181,10 +200,22 @@ def test_styles(old: bytes, new: bytes) -> None:
     if new == b"('":
         source = source.replace(b"]}]}', map, limit)", b"]}]}'):format(map, limit)")
     if new == b"#busy":
-        source = SMALL.replace(b"local busy = false", b"local M = {}").replace(b"busy = ", b"M.busy = ").replace(b"if busy", b"if M.busy")
-        source = source.replace(b"local function send(map, round)", b"function M.send(map, round)").replace(b"() send(", b"() M.send(")
-    source = source.replace(b'function et_RunFrame() send("supply", 1) end', b'function et_RunFrame() if et.trap_Cvar_Get("gamestate") == "3" and not sent then sent = true send("supply", 1) end end')
-    source = source.replace(b'function et_RunFrame() M.send("supply", 1) end', b'function et_RunFrame() if et.trap_Cvar_Get("gamestate") == "3" and not sent then sent = true M.send("supply", 1) end end')
+        source = (
+            SMALL.replace(b"local busy = false", b"local M = {}")
+            .replace(b"busy = ", b"M.busy = ")
+            .replace(b"if busy", b"if M.busy")
+        )
+        source = source.replace(b"local function send(map, round)", b"function M.send(map, round)").replace(
+            b"() send(", b"() M.send("
+        )
+    source = source.replace(
+        b'function et_RunFrame() send("supply", 1) end',
+        b'function et_RunFrame() if et.trap_Cvar_Get("gamestate") == "3" and not sent then sent = true send("supply", 1) end end',
+    )
+    source = source.replace(
+        b'function et_RunFrame() M.send("supply", 1) end',
+        b'function et_RunFrame() if et.trap_Cvar_Get("gamestate") == "3" and not sent then sent = true M.send("supply", 1) end end',
+    )
     output = repair(source).output
     assert b"rollout_guard.protect(" in output and b"busy = false end," in output
     for interpreter in ("lua54", "luajit"):
@@ -209,7 +240,9 @@ NAMES = {
     latin=st.booleans(),
     ends=st.booleans(),
 )
-def test_mutants(name: str, renamed: set[bytes], crlf: bool, tabs: bool, comments: bool, latin: bool, ends: bool) -> None:
+def test_mutants(
+    name: str, renamed: set[bytes], crlf: bool, tabs: bool, comments: bool, latin: bool, ends: bool
+) -> None:
     """Renamed, reindented, commented, in Latin-1, with CRLF, without a last newline: fixed alike, twice the same, and it posts."""
     source = original(name)
     for old in renamed:
