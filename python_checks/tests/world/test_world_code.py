@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import containers
@@ -66,19 +67,25 @@ def test_only_debians_own_sources_of_the_release_are_used(tmp_path: Path) -> Non
 
 
 def test_tree_digest_follows_names_modes_contents_and_links_but_not_times(tmp_path: Path) -> None:
-    path = tmp_path / "a"
+    path, link = tmp_path / "a", tmp_path / "link"
     path.write_text("x")
-    (tmp_path / "link").symlink_to("a")
+    link.symlink_to("a")
     seen = {image_build.tree_digest(tmp_path)}
     os.utime(path, (1, 1))
     assert image_build.tree_digest(tmp_path) in seen
-    for change in (
+
+    def relink() -> None:
+        link.unlink()
+        link.symlink_to("b")
+
+    changes: list[Callable[[], object]] = [
         lambda: path.write_text("y"),
         lambda: path.chmod(0o755),
         lambda: path.rename(tmp_path / "b"),
-        lambda: ((tmp_path / "link").unlink(), (tmp_path / "link").symlink_to("b")),
+        relink,
         lambda: (tmp_path / "empty").mkdir(),
-    ):
+    ]
+    for change in changes:
         change()
         digest = image_build.tree_digest(tmp_path)
         assert digest not in seen
