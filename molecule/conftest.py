@@ -1,4 +1,4 @@
-"""What the scenarios' tests share: the hosts from outside (testinfra over ssh), playbooks run as an operator runs them, digests of a host."""
+"""What the scenarios share: the hosts from outside (testinfra over ssh), playbooks as an operator runs them, digests of a host."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any
 
 import ansible_runner
 import pytest
-import testinfra
 from testinfra.host import Host
+
+from python_checks.tests.world.outside import ssh_host
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLD = os.environ.get("ROLLOUT_WORLD", "demo")
@@ -38,13 +39,13 @@ class Run:
 @pytest.fixture(scope="session")
 def et() -> Host:
     """The game server as its operator reaches it: ssh as et."""
-    return testinfra.get_host("ansible://et-server", ansible_inventory=str(INVENTORY), force_ansible=False)
+    return ssh_host(WORLD, "et-server")
 
 
 @pytest.fixture(scope="session")
 def vm() -> Host:
     """The statistics VM as its operator reaches it: ssh as slomix."""
-    return testinfra.get_host("ansible://slomix-vm", ansible_inventory=str(INVENTORY), force_ansible=False)
+    return ssh_host(WORLD, "slomix-vm")
 
 
 @pytest.fixture(scope="session")

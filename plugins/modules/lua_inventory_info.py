@@ -54,6 +54,11 @@ options:
     description: How long one rcon answer may take.
     type: float
     default: 2.0
+  releases_dir:
+    description: >-
+      Folder with the manifests that C(lua_release) keeps. Loaded bytes that are a release recorded there are superseded
+      (replaced on disk, running until the next map load), not strangers.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -93,22 +98,32 @@ strangers:
   type: list
   elements: dict
   returned: always
+superseded:
+  description: Loaded modules whose bytes are a recorded release that was replaced on disk; they run until the next map load.
+  type: list
+  elements: dict
+  returned: always
 problems:
   description: What could not be read, each with its path.
   type: list
   elements: str
   returned: always
 summary:
-  description: Counts of files, shadowed, loaded, loaded_unknown, in_lua_modules, missing_modules, strangers, problems.
+  description: >-
+    Counts of files, shadowed, loaded, loaded_unknown, in_lua_modules, missing_modules, strangers,
+    superseded, problems.
   type: dict
   returned: always
 """
 
+import glob
+import json
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slomix.timetracking.plugins.module_utils import console, lua_files, quake
+from ansible_collections.slomix.timetracking.plugins.module_utils.release import manifest_from_data
 
 CONSOLE_STEPS_BYTES = (1 << 20, 8 << 20, 64 << 20)
 """The console is never truncated, so it is read from its end, in growing pieces until a game init is in sight."""
@@ -224,6 +239,18 @@ def read_list_file(name: str, params: Dict[str, Any], problems: List[str]) -> Op
     return None
 
 
+def recorded_releases(folder: Optional[str], problems: List[str]) -> Set[str]:
+    """SHA-1 of every release whose manifest lies in ``folder``; empty when there is none yet."""
+    found = set()
+    for path in glob.glob(os.path.join(folder, "*", "*", "manifest.json")) if folder else []:
+        try:
+            with open(path, encoding="utf-8") as handle:
+                found.add(manifest_from_data(json.load(handle)).file.sha1)
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}: {error}")
+    return found
+
+
 def main() -> None:
     """Module entry point."""
     module = AnsibleModule(
@@ -237,6 +264,7 @@ def main() -> None:
             # The path of a secret is no secret; named so that Ansible does not warn.
             "rcon_password_file": {"type": "path", "no_log": False},
             "timeout_s": {"type": "float", "default": 2.0},
+            "releases_dir": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -254,13 +282,17 @@ def main() -> None:
     loaded_names, interpreter = from_console(log, problems)
     wanted = wanted_modules(server, from_cfg(params, problems), params, problems)
     wanted["missing"] = lua_files.mark_configured(files, wanted["modules"])
-    strangers = lua_files.mark_loaded(files, server.status, loaded_names)
+    unmatched = lua_files.mark_loaded(files, server.status, loaded_names)
+    released = recorded_releases(params["releases_dir"], problems)
+    superseded = [row for row in unmatched if row["sha1"] in released]
+    strangers = [row for row in unmatched if row not in superseded]
     module.exit_json(
         changed=False,
         files=[file.as_dict() for file in files],
         lua_modules=wanted,
         server={"state": server.state, "reason": server.reason, "interpreter": interpreter or None},
         strangers=strangers,
+        superseded=superseded,
         problems=problems,
         summary={
             "files": len(files),
@@ -270,6 +302,7 @@ def main() -> None:
             "in_lua_modules": sum(file.in_lua_modules is True for file in files),
             "missing_modules": len(wanted["missing"]),
             "strangers": len(strangers),
+            "superseded": len(superseded),
             "problems": len(problems),
         },
     )

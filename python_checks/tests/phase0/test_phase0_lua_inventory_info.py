@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slomix.timetracking.plugins.module_utils.release import FileState, Release, manifest_to_data
 
 Runner = Callable[..., dict[str, Any]]
 PASSWORD = "canary-c0ffee"
@@ -97,7 +98,10 @@ class Site:
         return path.read_bytes()
 
     def console(self, *loaded: str) -> None:
-        lines = ["------- Game Initialization -------", *(f"Lua 5.4 API: ^$file '{n}' loaded into Lua VM" for n in loaded)]
+        lines = [
+            "------- Game Initialization -------",
+            *(f"Lua 5.4 API: ^$file '{n}' loaded into Lua VM" for n in loaded),
+        ]
         self.put("home/legacy/etconsole.log", "\n".join(lines) + "\n")
 
 
@@ -122,12 +126,14 @@ def test_a_sound_server(run_module: Runner, site: Site, check: bool) -> None:
     assert result["changed"] is False
     assert result["summary"] == {
         "files": 2, "shadowed": 0, "loaded": 2, "loaded_unknown": 0, "in_lua_modules": 2,
-        "missing_modules": 0, "strangers": 0, "problems": 0,
+        "missing_modules": 0, "strangers": 0, "superseded": 0, "problems": 0,
     }  # fmt: skip
     assert result["server"] == {"state": "answered", "reason": "", "interpreter": "Lua 5.4"}
     assert (result["lua_modules"]["source"], result["lua_modules"]["agree"]) == ("rcon", True)
     stats = rows(result)[("c0rnp0rn7.lua", "basepath")]
-    assert (stats["modname"], stats["versions"][0]["value"]) == ("c0rnp0rn3", "3.0"), "the name lies, the checksum does not"
+    assert (stats["modname"], stats["versions"][0]["value"]) == ("c0rnp0rn3", "3.0"), (
+        "the name lies, the checksum does not"
+    )
 
 
 def test_the_shadowing_copy_is_the_one_that_runs(run_module: Runner, site: Site, server: Server) -> None:
@@ -145,6 +151,23 @@ def test_a_copy_put_there_after_the_load_does_not_run_yet(run_module: Runner, si
     result = run_module("lua_inventory_info", site.options)
     assert result["summary"]["strangers"] == 1
     assert rows(result)[(WEBHOOK, "homepath")]["loaded"] is False
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_bytes_that_a_release_replaced_are_no_stranger(
+    run_module: Runner, site: Site, tmp_path: Path, recorded: bool
+) -> None:
+    """Between a deployment and the next map load the server runs the replaced bytes; only a record makes them known."""
+    old = OLD_WEBHOOK.encode()
+    site.put(f"install/legacy/{WEBHOOK}", NEW_WEBHOOK)
+    kept = FileState(hashlib.sha256(old).hexdigest(), hashlib.sha1(old).hexdigest(), len(old), 0o644, 0, 0)
+    if recorded:
+        folder = tmp_path / "releases" / "stats_discord_webhook.lua" / kept.sha256
+        folder.mkdir(parents=True)
+        release = Release(kept, "original", 1)
+        (folder / "manifest.json").write_text(json.dumps(manifest_to_data("w", "t", release)))
+    result = run_module("lua_inventory_info", {**site.options, "releases_dir": str(tmp_path / "releases")})
+    assert (result["summary"]["strangers"], result["summary"]["superseded"]) == ((0, 1) if recorded else (1, 0))
 
 
 def test_the_running_value_beats_the_cfg_and_both_are_shown(run_module: Runner, site: Site, server: Server) -> None:
