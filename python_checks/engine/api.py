@@ -144,8 +144,8 @@ def raw_functions(server: Server, filename: str, number: int) -> dict[str, Calla
             roster.publish(roster.clients[slot])
 
     def console_command(when: int, command: str) -> None:
-        if when == EXEC_NOW:
-            server.execute_now(command)
+        if when == EXEC_NOW and command.lower().startswith(("set ", "seta ", "sets ", "setl ")):
+            server.execute_now(command)  # anything else waits for the frame's end: it could take this VM away
         else:
             server.pending.append(command)
 

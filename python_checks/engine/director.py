@@ -86,7 +86,8 @@ class Director:
 
     def _wanted(self) -> dict[str, str]:
         match = self.match
-        return {"g_doWarmup": "1" if match.warmup else "0", "sv_fps": str(match.sv_fps), **match.cvars}
+        pace = {} if match.sv_fps is None else {"sv_fps": str(match.sv_fps)}
+        return {"g_doWarmup": "1" if match.warmup else "0", **pace, **match.cvars}
 
     def _run_all(self) -> MatchResult:
         server, match = self.server, self.match

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_VMS = 64
 MAX_SCRIPT_BYTES = 1024 * 1024
 MAX_PRINT_DEPTH = 16
+MAX_NESTING = 32
 _STOP_ON_ONE = {"et_Damage", "et_ClientCommand", "et_ConsoleCommand", "et_WeaponFire"}
 
 
@@ -170,7 +171,9 @@ class LuaHost:
         return None
 
     def call_vm(self, number: int, name: str, *args: object) -> bool:
-        """Call one callback in one VM (et_IPCReceive); whether it ran without an error."""
+        """Call one callback in one VM (et_IPCReceive); whether it ran without an error. Two VMs cannot send to each other for ever."""
+        if len(self.running) >= MAX_NESTING:
+            return False
         return bool(self._run(number, self.vms[number], name, args))
 
     # -- status ----------------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ class Match:
     map: str
     timelimit_min: str
     warmup: bool
-    sv_fps: int
+    sv_fps: int | None
     seed: int
     defender: str
     intermission_s: float
@@ -255,7 +255,7 @@ def parse_match(raw: dict[str, Any], name: str) -> Match:
         map=str(raw["map"]),
         timelimit_min=str(raw["timelimit_min"]),
         warmup=bool(raw.get("warmup", False)),
-        sv_fps=int(raw.get("sv_fps", 20)),
+        sv_fps=int(raw["sv_fps"]) if "sv_fps" in raw else None,
         seed=int(raw.get("seed", 1)),
         defender=str(raw.get("defender", "axis")),
         intermission_s=float(raw.get("intermission_s", 6)),

@@ -139,10 +139,9 @@ for _, name in ipairs(options.missing) do
 end
 local gentity_get, gentity_set = raw.gentity_get, raw.gentity_set
 et.gentity_get = function(slot, field, index)
-    if type(slot) ~= "number" or type(field) ~= "string" then
-        slot, field = integer(slot, 1, "gentity_get"), text(field, 2, "gentity_get")
-    end
-    local value, problem, a, b, c, d, e = gentity_get(slot, field, index or 0)
+    slot, field = integer(slot, 1, "gentity_get"), text(field, 2, "gentity_get")
+    index = index and integer(index, 3, "gentity_get") or 0
+    local value, problem, a, b, c, d, e = gentity_get(slot, field, index)
     if value ~= nil then
         return value
     elseif problem == false then
@@ -157,10 +156,14 @@ et.gentity_set = function(slot, field, index, value)
     if value == nil then
         index, value = 0, index
     end
+    index = integer(index, 3, "gentity_set")
     local problem
     if type(value) == "table" then
         problem = gentity_set(slot, field, 0, tonumber(value[1]) or 0, tonumber(value[2]) or 0, tonumber(value[3]) or 0)
     else
+        if type(value) ~= "string" and type(value) ~= "number" then
+            error("gentity_set: a number, a text or a table of three numbers is required, got " .. type(value), 2)
+        end
         problem = gentity_set(slot, field, index, value)
     end
     if problem then
@@ -429,6 +432,9 @@ local function explain(ok, ...)
     end
     local problem = ...
     local kind = type(problem)
+    if kind == "userdata" then
+        return false, "stand-in: error of the host: " .. tostring(problem)
+    end
     return false, (kind == "string" or kind == "number") and tostring(problem) or "(null)"
 end
 local function load_script(source, name)

@@ -365,11 +365,12 @@ class Roster:
         """One shot that hits: counters, et_Damage, and death when health is used up. True when it killed."""
         server, given, taken = self.server, attacker.fields, victim.fields
         self.shoot(attacker, weapon, 1)
+        # The region is counted before the hook: scripts tell a head hit in et_Damage by the change of this counter.
+        given["pers.playerStats.hitRegions"][0 if head else 2] += 1
         if server.lua.call("et_Damage", victim.slot, attacker.slot, damage, DAMAGE_FLAGS, weapon.mod) == 1:
             return False
         stats = given["sess.aWeaponStats"][weapon.stats]
         stats[3] += 1
-        given["pers.playerStats.hitRegions"][0 if head else 2] += 1
         stats[2] += 1 if head else 0
         counted = min(damage, max(0, taken["health"]))
         friendly = attacker is not victim and attacker.team == victim.team
@@ -441,7 +442,10 @@ class Roster:
 
     def chat(self, slot: int, text: str, *, team: bool) -> None:
         """Print a chat line and call et_Chat for each who may read it (sender, receiver, text)."""
-        server, sender = self.server, self.clients[slot]
+        server = self.server
+        if not 0 <= slot < len(self.clients):
+            return
+        sender = self.clients[slot]
         if team:
             server.gprint(f"sayteam: ^7{sender.name}^7: ^5{text}\n")
             server.gprint(f"^7({sender.name}^7): ^5{text}\n")

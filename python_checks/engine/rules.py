@@ -17,6 +17,8 @@ TOGGLES, PAUSE_BIT = 646, 16
 PAUSE_STEP_MS = 500
 UNPAUSE_MS = 10050
 READY_MS = 1000
+SETTLED_MS = 1000
+"""Players are back by then; before it their number says nothing."""
 WEAPON_STATS_MS = 350
 FULL_INTERMISSION_MS = 60000
 REINFORCEMENT_FACTORS = (11, 3, 13, 7, 2, 5, 1, 17)
@@ -147,12 +149,15 @@ class Rules:
         limit_min = server.cvars.number("timelimit")
         if limit_min > 0 and now - self.start_ms >= limit_min * 60000:
             self.end_round(self.defender, timed=True)
-        elif (
-            server.cvars.integer("g_doWarmup")
-            and {c.team for c in server.roster.playing()} != {AXIS, ALLIES}
-            and now - self.start_ms > 1000
-        ):
+        elif now - self.start_ms > SETTLED_MS and self._too_few():
             server.pending.append("reset_match")
+
+    def _too_few(self) -> bool:
+        """With warm-up, a half with fewer players than ``match_minplayers`` goes back to the first round's warm-up."""
+        cvars = self.server.cvars
+        return bool(cvars.integer("g_doWarmup")) and len(self.server.roster.playing()) < cvars.integer(
+            "match_minplayers"
+        )
 
     def _intermission(self, now: int) -> None:
         server = self.server

@@ -84,8 +84,7 @@ class Process:
         self._answer(IDLE_FRAME_S)
         server = self.server
         server.rules.idle = True
-        while server.pending:
-            server.execute_now(server.pending.pop(0))
+        server.run_pending()
         if server.clock.ahead_s() == 0:  # it stands still until real time has caught up
             server.clock.sync()
             server.frame()

@@ -208,8 +208,9 @@ class Server:
         """The console's ``map_restart 0`` (or ``reset_match``): new VMs, et_InitGame(…, 1), players stay."""
         before = self.gamestate
         after = {GS_COUNTDOWN: GS_PLAYING, GS_INTERMISSION: GS_WARMUP}.get(before, before)
+        if reset or self.rules.idle:
+            after = GS_WARMUP  # an idle stand-in waits for its next match, where a real server would play to itself
         if reset:
-            after = GS_WARMUP
             self.cvars.set("g_currentRound", "0")
             self.cvars.set("g_nextTimeLimit", "0")
         self.gamestate = after
@@ -280,6 +281,12 @@ class Server:
         self.time += FRAME_INIT_MS
         self._publish()
 
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.quit()
+
     def quit(self) -> None:
         """End the process cleanly: et_ShutdownGame(0), et_Quit, console lines; the sandbox's own files go."""
         if self.booted:
@@ -298,8 +305,14 @@ class Server:
         self.clock.advance(step_ms)
         self._publish()
         self._game_frame(step_ms, settling=False)
-        while self.pending:
-            self.execute_now(self.pending.pop(0))
+        self.run_pending()
+
+    def run_pending(self) -> None:
+        """Console commands queued until now; what they queue themselves waits for the next frame."""
+        queued = list(self.pending)
+        self.pending.clear()
+        for text in queued:
+            self.execute_now(text)
 
     def _game_frame(self, step_ms: int, *, settling: bool) -> None:
         if self._modules_changed:

@@ -153,6 +153,16 @@ def test_modules_talk_only_by_ipc_and_names(tmp_path: Path) -> None:
     assert "nilnilone11" in console
 
 
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_endless_messages_end(interpreter: str, tmp_path: Path) -> None:
+    """A module that answers its own messages comes to an end."""
+    code = "et.trap_Cvar_Set('sent', (tonumber(et.trap_Cvar_Get('sent')) or 0) + 1) et.IPCSend(et.FindSelf(), 'again') return 'done'"
+    server = boot(tmp_path, interpreter, {"t": f"function et_IPCReceive() {code} end"})
+    server.lua.call_vm(0, "et_IPCReceive", 0, "")
+    assert 10 < server.cvars.integer("sent") < 100
+    assert not [line for line in server.console if "error running" in line]
+
+
 @pytest.mark.parametrize(
     ("name", "body", "second_runs"),
     [
@@ -211,3 +221,42 @@ def test_reload_reads_the_disk(tmp_path: Path) -> None:
     assert server.cvars.get("v") == "1"
     server.execute_now("map_restart 0")
     assert server.cvars.get("v") == "2"
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_host_survives_odd_arguments(interpreter: str, tmp_path: Path) -> None:
+    """Whatever a script passes, it gets a value or a Lua error; no object of the host comes back."""
+    code = """
+        local odd = { 0/0, 1/0, -1/0, -1, 1e18, 0.5, "", "x", "1", true, {}, function() end }
+        local count, bad = 0, {}
+        for name, value in pairs(et) do
+            if type(value) == "function" and name ~= "IPCSend" then -- it would call this very function again
+                for _, one in ipairs(odd) do
+                    for _, two in ipairs({ 0, "pers.netname", {} }) do
+                        local results = { pcall(value, one, two, one) }
+                        for i, result in pairs(results) do
+                            if type(result) == "userdata" then
+                                bad[#bad + 1] = name .. " returned " .. tostring(result) .. " for " .. tostring(one)
+                            end
+                        end
+                        count = count + 1
+                    end
+                end
+            end
+        end
+        return #bad > 0 and table.concat(bad, ", ") or count > 1000 and "fine" or "too few"
+    """
+    assert lua(tmp_path, interpreter, code) == "fine"
+
+
+@pytest.mark.parametrize("interpreter", INTERPRETERS)
+def test_entity_fields_are_set(interpreter: str, tmp_path: Path) -> None:
+    """gentity_set reaches plain fields, arrays and vectors."""
+    code = """
+        et.gentity_set(0, "health", 55)
+        et.gentity_set(0, "ps.powerups", 4, 9)
+        et.gentity_set(0, "ps.origin", { 1, 2.5, 3 })
+        local o = et.gentity_get(0, "ps.origin")
+        return et.gentity_get(0, "health") .. "|" .. et.gentity_get(0, "ps.powerups", 4) .. "|" .. o[2]
+    """
+    assert lua(tmp_path, interpreter, code) == "55|9|2.5"

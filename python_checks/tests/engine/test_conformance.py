@@ -178,6 +178,7 @@ def test_events_in_the_second_round(name: str, data: Path, tmp_path: Path) -> No
             "map": "testmap",
             "timelimit_min": 0.5,
             "warmup": warmup == "1",
+            "cvars": {"match_minplayers": 2 if warmup == "1" else 0},
             "players": [{"name": "fake1", "team": "axis"}, {"name": "fake2", "team": "allies"}],
             "halves": halves,
         },
