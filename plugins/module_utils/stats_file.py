@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.quake import strip_colours
 from ansible_collections.slomix.timetracking.plugins.module_utils.stats_header import Header, header_of
@@ -228,9 +229,12 @@ class StatsFile:
 
 @dataclass(frozen=True)
 class HalfPlayer:
-    """What a player did in R2 alone. ``how`` is ``difference``, ``new`` (not in R1) or ``restarted`` (reconnected; the
-    counters that dropped are in ``dropped``). ``time_played_s`` is the site's own arithmetic, whole seconds cut off the
-    double-precision difference of two numbers in 0.1 min, so that its rows can be compared."""
+    """What a player did in R2 alone.
+
+    ``how`` is ``difference``, ``new`` (not in R1), ``restarted`` (reconnected; the counters that dropped are in
+    ``dropped``) or ``ambiguous`` (several lines may be this player's). ``time_played_s`` is the site's own arithmetic,
+    whole seconds cut off the double-precision difference of two numbers in 0.1 min, so that its rows can be compared.
+    """
 
     player: Player
     how: str
@@ -321,12 +325,35 @@ def second_half(first: StatsFile, second: StatsFile, restart_drops: int = 1) -> 
     """What each player of an R2 file did in R2, in the order of the file (domain.md 6).
 
     Counters restart at 0 when a player reconnects, so ``restart_drops`` or more cumulative counters below R1's mean
-    that the values are R2's own (one since 2026-04; the site's parser of February wanted two). A guid that occurs twice
-    in R1 belongs to nobody in particular and counts as not there.
+    that the values are R2's own (one since 2026-04; the site's parser of February wanted two). A guid that several
+    lines share (bots, or clients without one) is told apart by the name; where that fails too, nothing cumulative is
+    known of R2 alone.
     """
-    guids = [player.guid for player in first.players]
-    before = {player.guid: player for player in first.players if player.guid and guids.count(player.guid) == 1}
-    return [_half(before.get(player.guid), player, restart_drops) for player in second.players]
+    shared = _repeated(player.guid for player in first.players) | _repeated(player.guid for player in second.players)
+    unclear = _repeated((one.guid, one.name) for one in first.players)
+    unclear |= _repeated((one.guid, one.name) for one in second.players)
+    before = {_key(player, shared): player for player in first.players}
+    halves = []
+    for player in second.players:
+        if (player.guid, player.name) in unclear:
+            halves.append(_unknown_half(player))
+        else:
+            halves.append(_half(before.get(_key(player, shared)), player, restart_drops))
+    return halves
+
+
+def _key(player: Player, shared: Set[Any]) -> Tuple[str, str]:
+    return player.guid, player.name if player.guid in shared or not player.guid else ""
+
+
+def _repeated(keys: Iterable[Any]) -> Set[Any]:
+    return {key for key, count in Counter(keys).items() if count > 1}
+
+
+def _unknown_half(player: Player) -> HalfPlayer:
+    spans = {one.name: one.span for one in FIELDS}
+    fields = {name: value if spans[name] == PER_HALF else None for name, value in player.fields.items()}
+    return HalfPlayer(player, "ambiguous", (), fields)
 
 
 def _half(first: Optional[Player], second: Player, restart_drops: int) -> HalfPlayer:
