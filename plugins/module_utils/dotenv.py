@@ -4,7 +4,7 @@ this module.
 systemd (``EnvironmentFile=``, systemd.exec(5)): a line starting with ``#`` or ``;`` is a comment, blanks around key and
 value are dropped, quotes may span parts of a value, a backslash at a line's end continues it, there is **no** inline
 comment and **no** ``export`` (the name is then invalid and ignored), and a later assignment overrides an earlier one.
-Observed on systemd 252: see tests/phase0.
+Observed on systemd 252 (tests/phase0).
 
 python-dotenv (``load_dotenv()``): ``export`` is allowed, ``#`` after a blank starts a comment in an unquoted value, a
 later assignment overrides an earlier one, and the file never overrides a variable that the process already has. So
@@ -32,8 +32,12 @@ _ESCAPABLE = '"\\`$'
 _EXPORT = re.compile(r"export[^\S\r\n]+")
 _DOTENV_KEY = re.compile(r"'([^']+)'|([^=#\s]+)")
 _INLINE_BLANKS = re.compile(r"[^\S\r\n]*")
-_SINGLE = re.compile(r"'((?:\\'|[^'])*)'")
-_DOUBLE = re.compile(r'"((?:\\"|[^"])*)"')
+# Quote -> (the quoted text, the escapes that are undone in it).
+_QUOTED = {
+    "'": (re.compile(r"'((?:\\'|[^'])*)'"), re.compile(r"\\([\\'])")),
+    '"': (re.compile(r'"((?:\\"|[^"])*)"'), re.compile(r"\\([\\'\"abfnrtv])")),
+}
+_CONTROL = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _REST = re.compile(r"[^\r\n]*")
 _LINE_END = re.compile(r"[^\S\r\n]*(?:#[^\r\n]*)?(?:\r\n|\n|\r|$)")
 
@@ -173,11 +177,14 @@ def _dotenv_binding(text: str, at: int) -> Optional[Tuple[str, Optional[str], in
         end = _LINE_END.match(text, at)
         return (name, None, end.end()) if end else None
     at = _skip(text, at + 1)
-    for pattern, escapes in ((_SINGLE, r"\\(['\\])"), (_DOUBLE, r"\\(['\"\\])")):
+    quote = text[at : at + 1]
+    if quote in _QUOTED:
+        pattern, escapes = _QUOTED[quote]
         quoted = pattern.match(text, at)
-        if quoted:
-            end = _LINE_END.match(text, quoted.end())
-            return (name, re.sub(escapes, r"\1", quoted.group(1)), end.end()) if end else None
+        end = _LINE_END.match(text, quoted.end()) if quoted else None
+        if quoted is None or end is None:
+            return None
+        return name, escapes.sub(lambda m: _CONTROL.get(m.group(1), m.group(1)), quoted.group(1)), end.end()
     rest = _REST.match(text, at)
     raw = rest.group(0) if rest else ""
     end_at = rest.end() if rest else at

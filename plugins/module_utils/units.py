@@ -180,8 +180,8 @@ def guidance(name: str, state: str, facts: Optional[Facts], guess: Optional[str]
             f"found: systemctl could not be asked about {name}; {required}; next: run `systemctl show {name}` on "
             f"the host"
         )
-    found = f"found: {name} is {facts.load}, {facts.unit_file or 'without a unit file state'}, {facts.active} "
-    f"({facts.sub})"
+    unit_file = facts.unit_file or "without a unit file state"
+    found = f"found: {name} is {facts.load}, {unit_file}, {facts.active} ({facts.sub})"
     if state == MASKED:
         return f"{found}; {required}; next: a mask is stronger than disabled: unmask it as root, {accept} ['masked']"
     if state == FAILED:

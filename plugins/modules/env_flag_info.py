@@ -196,15 +196,36 @@ def find_process(unit: Unit, argument: Optional[str]) -> Dict[str, Any]:
     return {"pid": only.pid, "started_unix": round(processes.started_unix(only), 2), "reason": ""}
 
 
+def environ_of(pid: int) -> Optional[List[bytes]]:
+    """The entries of the process's environment at its start; None when they may not be read.
+
+    In a container root may lack the right to look into another user's process; that user always has it, so root asks as
+    that user then.
+    """
+    path = f"/proc/{pid}/environ"
+    is_root, group = os.geteuid() == 0, os.getegid()
+    try:
+        owner = os.stat(f"/proc/{pid}")
+        if is_root:
+            os.setegid(owner.st_gid)
+            os.seteuid(owner.st_uid)
+        with open(path, "rb") as handle:
+            return handle.read().split(b"\0")
+    except OSError:
+        return None
+    finally:
+        if is_root:
+            os.seteuid(0)
+            os.setegid(group)
+
+
 def started_with(pid: Optional[int], key: str) -> Any:
     """The key's value in the environment that the process was started with: text, None (not there), or False (not
     readable)."""
     if pid is None:
         return False
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as handle:
-            entries: List[bytes] = handle.read().split(b"\0")
-    except OSError:
+    entries = environ_of(pid)
+    if entries is None:
         return False
     wanted = key.encode() + b"="
     found = [entry[len(wanted) :].decode("utf-8", "replace") for entry in entries if entry.startswith(wanted)]

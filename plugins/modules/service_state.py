@@ -124,6 +124,7 @@ RUNTIME_MARK = "/run/systemd/system"
 """Exists exactly when systemd is PID 1 (sd_booted(3))."""
 
 Found = Tuple[str, Optional[units.Facts], Optional[str]]
+Record = Optional[Dict[str, Any]]
 
 
 def refuse(module: AnsibleModule, msg: str, **facts: Any) -> NoReturn:
@@ -194,7 +195,7 @@ def main() -> None:
         required_if=[("state", "retired", ["state_dir"]), ("state", "restored", ["state_dir"])],
         supports_check_mode=True,
     )
-    name, wish, accepted = module.params["name"], module.params["state"], module.params["accepted_states"]
+    name, wish = module.params["name"], module.params["state"]
     if not units.well_formed(name):
         refuse(
             module,
@@ -202,54 +203,75 @@ def main() -> None:
         )
     path = os.path.join(module.params["state_dir"], f"{name}.json") if module.params["state_dir"] else None
     predicted = bool(module.check_mode and wish == "read" and module.params["given"])
-    state, facts, hint = from_view(module.params["given"]) if predicted else read(module, name)
+    found = from_view(module.params["given"]) if predicted else read(module, name)
     try:
         record = before_state.read_record(path) if path else None
     except before_state.RecordError as error:
         refuse(module, str(error))
 
-    result: Dict[str, Any] = {"changed": False, "before": view(state, facts), "actions": [], "predicted": predicted}
-    verbs: List[str] = []
-    keep: Optional[Dict[str, Any]] = None
-    if wish == "retired" and facts is not None and state not in (units.MISSPELT, units.BROKEN):
-        verbs = units.plan(facts.enabled, facts.running, False, False) if state != units.MISSING else []
-        if not before_state.is_open(record):
-            keep = before_state.new_record(result["before"])
-    if wish == "restored":
-        verbs, keep = way_back(module, name, path, record, facts, result)
-    if keep is not None:
-        result["actions"].append(
-            f"{'mark' if wish == 'restored' else 'record'} the state before in "
-            f"{path}{' as restored' if wish == 'restored' else ''}"
-        )
-    doings = [f"systemctl {verb} {name}" for verb in verbs]
-    # The recording comes before the first act, the mark of a way back after the last one.
-    result["actions"] = result["actions"] + doings if wish == "retired" else doings + result["actions"]
-
-    after: Found = (state, facts, hint)
-    if verbs and facts is not None:
-        expected = units.predict(facts, verbs)
-        after = (units.classify(expected), expected, None)
+    result: Dict[str, Any] = {"changed": False, "before": view(*found[:2]), "actions": [], "predicted": predicted}
+    after, kept = found, record
     if wish == "retired":
-        # A step that cannot reach its aim must not act at all: refuse on the prediction, in check mode and for real
-        # alike.
-        refuse_unsatisfied(module, name, after, result)
-    result["changed"] = bool(result["actions"])
-    if result["changed"] and not module.check_mode:
-        if keep is not None and wish == "retired":
-            before_state.write_record(str(path), keep)
-        run_verbs(module, name, verbs)
-        after = read(module, name) if verbs else after
-        if wish == "retired":
-            refuse_unsatisfied(module, name, after, result)
-        if keep is not None and wish == "restored":
-            refuse_half_restored(module, name, after, str(path), keep["before"], result)
-            before_state.write_record(str(path), keep)
-
-    result.update(finish(name, after, accepted))
-    result["record"] = {"path": path, "before": (keep or record or {}).get("before")}
+        after, kept = retire(module, name, str(path), record, found, result)
+    elif wish == "restored":
+        after, kept = restore(module, name, str(path), record, found, result)
+    result.update(finish(name, after, module.params["accepted_states"]))
+    result["record"] = {"path": path, "before": (kept or {}).get("before")}
     result["diff"] = {"before": result["before"], "after": result["after"]}
     module.exit_json(**result)
+
+
+def expected(found: Found, verbs: List[str]) -> Found:
+    """What ``read`` will find after the verbs."""
+    state, facts, hint = found
+    if facts is None or not verbs:
+        return state, facts, hint
+    facts = units.predict(facts, verbs)
+    return units.classify(facts), facts, None
+
+
+def retire(
+    module: AnsibleModule, name: str, path: str, record: Record, found: Found, result: Dict[str, Any]
+) -> Tuple[Found, Record]:
+    """Record what was found (the first recording wins), then lead to disabled and inactive."""
+    state, facts, _hint = found
+    present = facts is not None and state not in (units.MISSING, units.MISSPELT, units.BROKEN)
+    verbs = units.plan(facts.enabled, facts.running, False, False) if facts is not None and present else []
+    after = expected(found, verbs)
+    # A step that cannot reach its aim must not act at all, so it refuses on the prediction, for real as in check mode.
+    refuse_unsatisfied(module, name, after, result)
+    if not before_state.is_open(record):
+        record = before_state.new_record(result["before"])
+        result["actions"].append(f"record the state before in {path}")
+        if not module.check_mode:
+            before_state.write_record(path, record)
+    result["actions"] += [f"systemctl {verb} {name}" for verb in verbs]
+    result["changed"] = bool(result["actions"])
+    if verbs and not module.check_mode:
+        run_verbs(module, name, verbs)
+        after = read(module, name)
+        refuse_unsatisfied(module, name, after, result)
+    return after, record
+
+
+def restore(
+    module: AnsibleModule, name: str, path: str, record: Record, found: Found, result: Dict[str, Any]
+) -> Tuple[Found, Record]:
+    """Lead back to the recording, then mark it as restored."""
+    verbs, marked = way_back(module, name, path, record, found[1], result)
+    after = expected(found, verbs)
+    if marked is None:
+        return after, record
+    result["actions"] = [f"systemctl {verb} {name}" for verb in verbs] + [
+        f"mark the state before in {path} as restored"
+    ]
+    result["changed"] = True
+    if not module.check_mode:
+        run_verbs(module, name, verbs)
+        after = read(module, name) if verbs else after
+        refuse_half_restored(module, name, after, path, marked["before"], result)
+        before_state.write_record(path, marked)
+    return after, marked
 
 
 def refuse_unsatisfied(module: AnsibleModule, name: str, after: Found, result: Dict[str, Any]) -> None:
@@ -291,11 +313,11 @@ def finish(name: str, after: Found, accepted: List[str]) -> Dict[str, Any]:
 def way_back(
     module: AnsibleModule,
     name: str,
-    path: Optional[str],
-    record: Optional[Dict[str, Any]],
+    path: str,
+    record: Record,
     facts: Optional[units.Facts],
     result: Dict[str, Any],
-) -> Tuple[List[str], Optional[Dict[str, Any]]]:
+) -> Tuple[List[str], Record]:
     """(verbs, the recording marked as restored or None when that is done already)."""
     if record is None:
         refuse(

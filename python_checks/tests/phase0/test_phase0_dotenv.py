@@ -15,7 +15,9 @@ KEY = "FLAG"
 def test_both_readers(name: str, text: str, systemd: str | None, python: str | None) -> None:
     found = dotenv.inspect(text, KEY)
     assert (found["systemd_value"], found["dotenv_value"]) == (systemd, python)
-    assert found["state"] == ("set" if systemd is not None or python is not None else "commented" if "#" in text else "unset")
+    assert found["state"] == (
+        "set" if systemd is not None or python is not None else "commented" if "#" in text else "unset"
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,12 +62,16 @@ def test_doubles_are_named_with_their_lines() -> None:
         ("#SHOW=true\n", None, None, False),
     ],
 )
-def test_what_the_bot_makes_of_it(text: str, by_systemd: bool | None, unit_value: str | None, expected: bool | None) -> None:
+def test_what_the_bot_makes_of_it(
+    text: str, by_systemd: bool | None, unit_value: str | None, expected: bool | None
+) -> None:
     effective, reason = dotenv.effective(dotenv.inspect(text, "SHOW"), by_systemd, unit_value)
     assert effective is expected and reason
 
 
-words = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="=#;'\"\\$`"), min_size=1, max_size=8)
+words = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="=#;'\"\\$`"), min_size=1, max_size=8
+)
 
 
 @given(value=words, before=st.lists(st.tuples(words, words), max_size=4))

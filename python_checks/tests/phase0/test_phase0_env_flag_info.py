@@ -16,6 +16,8 @@ import pytest
 Runner = Callable[..., dict[str, Any]]
 KEY = "SHOW_TIMING_DUAL"
 CANARY = "canary-c0ffee"
+# Containers on this machine may run the real word, so the word of these tests is their own.
+WORD = f"bot.of_test_{os.getpid()}"
 
 
 def ask(run_module: Runner, path: Path, **more: Any) -> dict[str, Any]:
@@ -60,11 +62,11 @@ def test_no_other_value_is_shown(run_module: Runner, tmp_path: Path) -> None:
 
 def start_bot(tmp_path: Path, **environment: str) -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)", "bot.ultimate_bot"],
+        [sys.executable, "-c", "import time; time.sleep(60)", WORD],
         env={**os.environ, **environment},
         cwd=tmp_path,
     )
-    while b"bot.ultimate_bot" not in Path(f"/proc/{child.pid}/cmdline").read_bytes():
+    while WORD.encode() not in Path(f"/proc/{child.pid}/cmdline").read_bytes():
         time.sleep(0.01)
     return child
 
@@ -80,12 +82,12 @@ def test_the_running_program_decides_what_is_running(run_module: Runner, tmp_pat
     bot = start_bot(tmp_path)
     try:
         # Older file: what the program read at its start is what stands there.
-        fresh = ask(run_module, file, process_argument="bot.ultimate_bot")
+        fresh = ask(run_module, file, process_argument=WORD)
         assert fresh["process"]["pid"] == bot.pid
         assert (fresh["needs_restart"], fresh["running_effective"], fresh["running_proof"]) == (False, True, "file")
         # Changed after the start: the running value is not known from the file any more.
         set_age(file, -100)
-        stale = ask(run_module, file, process_argument="bot.ultimate_bot")
+        stale = ask(run_module, file, process_argument=WORD)
         assert (stale["needs_restart"], stale["effective"], stale["running_effective"]) == (True, True, None)
     finally:
         bot.kill()
@@ -98,7 +100,7 @@ def test_the_programs_own_environment_is_the_better_proof(run_module: Runner, tm
     set_age(file, -100)
     bot = start_bot(tmp_path, **{KEY: "false"})
     try:
-        result = ask(run_module, file, process_argument="bot.ultimate_bot")
+        result = ask(run_module, file, process_argument=WORD)
         assert (result["running_effective"], result["running_proof"], result["effective"]) == (False, "environ", True)
     finally:
         bot.kill()

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
     [
         ('function et_InitGame() et.RegisterModname("c0rnp0rn3") end', "c0rnp0rn3"),
         ("et.RegisterModname( 'team-lock' )", "team-lock"),
-        ('local modname = "webhook"\nlocal version = "1.6.0"\net.RegisterModname(modname .. " " .. version)', "webhook"),
+        (
+            'local modname = "webhook"\nlocal version = "1.6.0"\net.RegisterModname(modname .. " " .. version)',
+            "webhook",
+        ),
         ('-- et.RegisterModname("old")\net.RegisterModname("new")', "new"),
         ("et.RegisterModname(name())", None),
         ("print('nothing')", None),
@@ -48,7 +51,10 @@ def test_split_modules(value: str, modules: list[str]) -> None:
     assert lua_files.split_modules(value) == modules
 
 
-@given(names=st.lists(st.text("abz09_-/", min_size=1, max_size=8), max_size=6), separator=st.sampled_from([" ", ",", ";", " ; "]))
+@given(
+    names=st.lists(st.text("abz09_-/", min_size=1, max_size=8), max_size=6),
+    separator=st.sampled_from([" ", ",", ";", " ; "]),
+)
 def test_splitting_is_the_reverse_of_joining(names: list[str], separator: str) -> None:
     assert lua_files.split_modules(separator.join(names)) == [f"{name}.lua" for name in names]
 
@@ -185,7 +191,9 @@ def test_the_console_says_which_name_was_loaded(tree: Tree) -> None:
     tree.put("install", "w.lua", "base")
     tree.put("install", "other.lua")
     files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
-    assert lua_files.mark_loaded(files, None, ["w.lua", "ghost.lua"]) == [{"name": "ghost.lua", "modname": "", "sha1": ""}]
+    assert lua_files.mark_loaded(files, None, ["w.lua", "ghost.lua"]) == [
+        {"name": "ghost.lua", "modname": "", "sha1": ""}
+    ]
     assert {(f.name, f.root): f.loaded for f in files} == {
         ("w.lua", "homepath"): True, ("w.lua", "basepath"): False, ("other.lua", "basepath"): False,
     }  # fmt: skip
@@ -237,4 +245,6 @@ def test_the_tail_of_a_console_starts_at_a_whole_line(tmp_path: Path) -> None:
 def test_disagreements() -> None:
     assert lua_files.disagreements({"cfg": ["a.lua"], "rcon": None}) == []
     assert lua_files.disagreements({"cfg": ["a.lua"], "rcon": ["a.lua"]}) == []
-    assert lua_files.disagreements({"cfg": ["a.lua"], "rcon": ["a.lua", "b.lua"]}) == ["cfg says a.lua, rcon says a.lua b.lua"]
+    assert lua_files.disagreements({"cfg": ["a.lua"], "rcon": ["a.lua", "b.lua"]}) == [
+        "cfg says a.lua, rcon says a.lua b.lua"
+    ]

@@ -53,9 +53,8 @@ class Monitor:
         return child
 
     def options(self, **more: Any) -> dict[str, Any]:
-        return {
-            "script": str(self.script), "state": "single", "state_dir": str(self.folder / "state"), "term_wait_s": 2, "settle_s": 0.3, **more
-        }  # fmt: skip
+        fixed = {"script": str(self.script), "state_dir": str(self.folder / "state")}
+        return {**fixed, "state": "single", "term_wait_s": 2, "settle_s": 0.3, **more}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -165,8 +164,8 @@ def test_none_running_starts_one_detached(run_module: Runner, monitor: Monitor) 
     assert real["actions"] == check["actions"] and real["satisfied"]
     pid = real["after"]["instances"][0]["pid"]
     assert os.getsid(pid) == pid, "a session of its own"
-    assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"
-    assert os.readlink(f"/proc/{pid}/fd/1") == str(monitor.folder / "state" / "log_monitor.sh.log")
+    assert str(Path(f"/proc/{pid}/fd/0").readlink()) == "/dev/null"
+    assert str(Path(f"/proc/{pid}/fd/1").readlink()) == str(monitor.folder / "state" / "log_monitor.sh.log")
     assert run_module("process_singleton", monitor.options())["changed"] is False
 
 

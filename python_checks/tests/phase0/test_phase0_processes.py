@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible_collections.slomix.timetracking.plugins.module_utils import processes
 from ansible_collections.slomix.timetracking.plugins.module_utils.processes import Action, Census, Instance, Process
@@ -12,14 +14,14 @@ SCRIPT = "/home/et/scripts/log_monitor.sh"
 ME = 1000
 
 
-def proc(pid: int, ppid: int, *argv: str, uid: int = ME, start: int | None = None, cwd: str | None = "/home/et") -> Process:
+def proc(
+    pid: int, ppid: int, *argv: str, uid: int = ME, start: int | None = None, cwd: str | None = "/home/et"
+) -> Process:
     return Process(pid, ppid, start if start is not None else pid, uid, argv, cwd)
 
 
 def same(path: str) -> str:
     """No links in these tables."""
-    import os
-
     return os.path.normpath(path)
 
 
@@ -44,10 +46,8 @@ def test_a_pipeline_is_one_instance() -> None:
 
 
 def test_two_instances_are_two_and_the_oldest_is_kept() -> None:
-    table = one_instance(50) + [
-        proc(20, 1, "/bin/bash", SCRIPT, start=900),
-        proc(21, 20, "/bin/bash", SCRIPT, start=901),
-    ]
+    late = [proc(20, 1, "/bin/bash", SCRIPT, start=900), proc(21, 20, "/bin/bash", SCRIPT, start=901)]
+    table = [*one_instance(50), *late]
     found = census(*table)
     assert [i.root.pid for i in found.own] == [50, 20]
     assert not processes.satisfied(found)

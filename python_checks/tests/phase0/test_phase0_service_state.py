@@ -50,7 +50,10 @@ def test_a_damaged_recording_is_refused(run_module: Runner, tmp_path: Path) -> N
 
 
 def test_a_restored_recording_is_not_restored_again(run_module: Runner, tmp_path: Path) -> None:
-    record = {"before": {"enabled": True, "running": True, "load": "loaded"}, "restored_at": "2026-02-21T00:00:00+00:00"}
+    record = {
+        "before": {"enabled": True, "running": True, "load": "loaded"},
+        "restored_at": "2026-02-21T00:00:00+00:00",
+    }
     (tmp_path / "x.service.json").write_text(json.dumps(record))
     result = run_module("service_state", {"name": "x.service", "state": "restored", "state_dir": str(tmp_path)})
     assert (result["changed"], result["actions"]) == (False, [])

@@ -29,10 +29,15 @@ class Base:
 
     def round(self, number: int | None, date: str | None = RECENT, **columns: Any) -> int:
         self.count += 1
-        values = {"match_id": f"m{self.count}", "round_number": number, "round_date": date, "map_name": "supply", **columns}
-        names = ", ".join(values)
-        marks = ", ".join(["%s"] * len(values))
-        row = self.connection.execute(f"INSERT INTO rounds ({names}) VALUES ({marks}) RETURNING id", list(values.values())).fetchone()  # fmt: skip
+        values = {
+            "match_id": f"m{self.count}",
+            "round_number": number,
+            "round_date": date,
+            "map_name": "supply",
+            **columns,
+        }
+        sql = f"INSERT INTO rounds ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))}) RETURNING id"
+        row = self.connection.execute(sql, list(values.values())).fetchone()
         assert row is not None
         return int(row[0])
 
