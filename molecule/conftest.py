@@ -66,13 +66,20 @@ def playbook() -> Callable[..., Run]:
     """``playbook("phase1", check=True)``: run a playbook through ansible-runner and collect what it reported."""
 
     def run(name: str, *, check: bool = False, extravars: dict[str, Any] | None = None) -> Run:
-        arguments = f"-i {INVENTORY}" + (" --check" if check else "") + " --diff"
+        artifacts = ROOT / "build" / "runner" / WORLD
+        artifacts.mkdir(parents=True, exist_ok=True)
+        arguments = " ".join(
+            [
+                f"-i {INVENTORY} --diff",
+                *(["--check"] if check else []),
+                *(f"-e {key}={value}" for key, value in (extravars or {}).items()),
+            ]
+        )
         result = ansible_runner.run(
-            private_data_dir=str(ROOT / "build" / "runner" / WORLD),
+            private_data_dir=str(artifacts),
             project_dir=str(ROOT),
             playbook=f"playbooks/{name}.yml",
             cmdline=arguments,
-            extravars=extravars or {},
             envvars={"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
             quiet=True,
             rotate_artifacts=5,
