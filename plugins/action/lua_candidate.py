@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
             "candidate": self._rehearse(options, fixed.output, build),
             "unpatched": self._rehearse(options, source, build) if fixed.changed else None,
         }
-        problem = _problem(result["rehearsal"])
+        problem = why_not(result["rehearsal"])
         return {**result, "failed": True, "msg": problem} if problem else result
 
     def _fetch(self, path: str, build: Path) -> bytes:
@@ -116,7 +116,8 @@ class ActionModule(ActionBase):
         return {**fresh, "cached": False}
 
 
-def _problem(rehearsal: dict[str, Any]) -> str:
+def why_not(rehearsal: dict[str, Any]) -> str:
+    """Why a candidate with these reports must not be deployed; empty when it may."""
     candidate, unpatched = rehearsal["candidate"], rehearsal["unpatched"]
     if not candidate["passed"]:
         shown = [

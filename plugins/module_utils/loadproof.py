@@ -105,22 +105,20 @@ def prove(
             "look for a copy that shadows the deployed file, or for a hand edit",
             signature=named,
         )
-    return Proof(LOADED, f"lua_status names the SHA-1 of the deployed {file}", "", since, named, "lua_status")
+    return Proof(LOADED, f"lua_status names the SHA-1 of this {file}", "", since, named, "lua_status")
 
 
 def _before_any_load(file: str, wanted: str, running: Optional[Sequence[LuaModule]], named: Optional[str]) -> Proof:
     if named == wanted:
         return Proof(
             PENDING,
-            f"the running VM has the deployed {file}, but since when is not known: no map load is on the console yet",
+            f"the running VM has this {file}, but since when is not known: no map load since",
             NEXT_LOAD,
             signature=named,
         )
     if running is None:
-        return Proof(PENDING, "no map load since the deployment", NEXT_LOAD)
-    return Proof(
-        PENDING, f"no map load since the deployment; the old {file} still runs", NEXT_LOAD, signature=named or ""
-    )
+        return Proof(PENDING, "no map load since", NEXT_LOAD)
+    return Proof(PENDING, f"no map load since; the {file} from before still runs", NEXT_LOAD, signature=named or "")
 
 
 def _signature(running: Sequence[LuaModule], file: str) -> Optional[str]:

@@ -137,14 +137,22 @@ class Plan:
     replaces_target: bool
 
 
-def plan_deploy(world: World, content: FileState, made_from: str, recipes: Tuple[str, ...], keep: int) -> Plan:
-    """Make ``content`` (digests and size; mode and owner are taken from the target) the file at the target."""
+def plan_deploy(
+    world: World, content: FileState, made_from: str, recipes: Tuple[str, ...], keep: int, from_target: bool = False
+) -> Plan:
+    """Make ``content`` (digests and size; mode and owner are taken from the target) the file at the target.
+
+    ``from_target``: the content was made from the target's own bytes. It then holds any hand edit and would always be
+    what is wished, so an edit is refused here as well.
+    """
     disk = _required_on_disk(world)
     if content.size == 0 or content.size > ENGINE_FILE_LIMIT_BYTES:
         raise Refused(
             f"the candidate has {content.size} bytes; required are 1 to {ENGINE_FILE_LIMIT_BYTES} (the engine loads no"
             " larger file); look at how it was built"
         )
+    if from_target and world.journal is not None and drift(world):
+        raise Refused(drift(world))
     file = replace(content, mode=disk.mode, uid=disk.uid, gid=disk.gid)
     wish = world.releases.get(content.sha256) or Release(file, CANDIDATE, 0, made_from, tuple(recipes))
     return _plan(world, disk, replace(wish, file=file), DEPLOYED, keep)
@@ -207,7 +215,7 @@ def drift(world: World) -> str:
         return ""
     return (
         f"{world.target} holds {disk.sha256}, recorded is {recorded}: somebody changed it by hand; put the recorded"
-        " bytes back, or move the change into the source and deploy that"
+        " bytes back (they are in the release store), or name the file to deploy with -e lua_release_source=FILE"
     )
 
 

@@ -56,6 +56,11 @@ options:
     description: SHA-256 of the file that the content was made from, for the manifest.
     type: str
     default: ""
+  from_target:
+    description: >-
+      The content was made from the file at O(target), so it holds any hand edit made there; such an edit is refused.
+    type: bool
+    default: false
   recipes:
     description: The codemod recipes that made it, for the manifest.
     type: list
@@ -444,7 +449,8 @@ def run(module: AnsibleModule, fail: Callable[..., None]) -> Dict[str, Any]:
         content = wished_content(params)
         sha256, sha1 = digests(content)
         wish = release.FileState(sha256, sha1, len(content), 0, 0, 0)
-        plan = release.plan_deploy(world, wish, params["made_from"], tuple(params["recipes"]), params["keep"])
+        origin = (params["made_from"], tuple(params["recipes"]))
+        plan = release.plan_deploy(world, wish, *origin, params["keep"], params["from_target"])
     else:
         plan = release.plan_restore(world, params["release"], params["keep"])
     result.update(
@@ -519,6 +525,7 @@ def main() -> None:
             "content_b64": {"type": "str", "no_log": True},
             "sha256": {"type": "str"},
             "made_from": {"type": "str", "default": ""},
+            "from_target": {"type": "bool", "default": False},
             "recipes": {"type": "list", "elements": "str", "default": []},
             "release": {"type": "str", "default": "original"},
             "given": {"type": "dict", "default": {}},

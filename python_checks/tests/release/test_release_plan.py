@@ -89,6 +89,15 @@ def test_bytes_put_there_by_hand_that_are_the_wished_ones_are_recorded() -> None
     assert plan.after.journal is not None and plan.after.journal.current == OTHER.sha256
 
 
+def test_a_hand_edit_is_not_adopted_by_building_on_it() -> None:
+    """The candidate made from an edited file is that very file; nobody decided that."""
+    edited = replace(after(release.World(TARGET, OLD), NEW), on_disk=OTHER)
+    with pytest.raises(release.Refused, match="by hand"):
+        release.plan_deploy(edited, OTHER, OTHER.sha256, (), 10, from_target=True)
+    clean = release.plan_deploy(release.World(TARGET, OTHER), OTHER, OTHER.sha256, (), 10, from_target=True)
+    assert clean.after.journal is not None and clean.after.journal.original == OTHER.sha256
+
+
 @pytest.mark.parametrize(
     ("world", "words"),
     [
