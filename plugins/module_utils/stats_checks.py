@@ -332,8 +332,8 @@ def _check_gametime(header: Header, gametime: Gametime) -> List[Violation]:
         if value is not None and not abs(value - measured) < TOLERANCE_S:
             factor = _factor(value, measured)
             text = (
-                f"{what} is {value:g} s, {gametime.name} has end - start - pauses = {gametime.end_unix:g} -"
-                f" {gametime.start_unix:g} - {gametime.pauses_s:g} = {measured:g} s: {abs(value - measured):g} s apart,"
+                f"{what} is {value:g} s, {gametime.name} has end - start - pauses = {gametime.end_unix:.0f} -"
+                f" {gametime.start_unix:.0f} - {gametime.pauses_s:g} = {measured:g} s: {abs(value - measured):g} s apart,"
                 f" required is less than {TOLERANCE_S:g} s" + (f"; a factor of {factor:g}" if factor else "")
             )
             found.append(Violation(rule, text, {**base, "value_s": value}))

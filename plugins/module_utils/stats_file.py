@@ -333,12 +333,15 @@ def second_half(first: StatsFile, second: StatsFile, restart_drops: int = 1) -> 
     unclear = _repeated((one.guid, one.name) for one in first.players)
     unclear |= _repeated((one.guid, one.name) for one in second.players)
     before = {_key(player, shared): player for player in first.players}
+    known = {player.guid for player in first.players}
     halves = []
     for player in second.players:
-        if (player.guid, player.name) in unclear:
+        earlier = before.get(_key(player, shared))
+        is_shared = player.guid in shared and player.guid in known
+        if is_shared and (earlier is None or (player.guid, player.name) in unclear):
             halves.append(_unknown_half(player))
         else:
-            halves.append(_half(before.get(_key(player, shared)), player, restart_drops))
+            halves.append(_half(earlier, player, restart_drops))
     return halves
 
 

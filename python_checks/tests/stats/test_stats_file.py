@@ -191,6 +191,12 @@ def test_a_shared_guid_is_told_apart_by_name_or_left_unknown() -> None:
     ] * 2
 
 
+def test_a_shared_guid_that_r1_does_not_know_is_new() -> None:
+    r1 = stats_file.parse_stats(Round(players=(line(1.0, guid="AAAAAAAA"),)).data())
+    r2 = stats_file.parse_stats(Round(round=2, players=(line(2.0), line(2.0))).data())
+    assert [done.how for done in stats_file.second_half(r1, r2)] == ["new", "new"]
+
+
 def test_what_is_unknown_in_one_file_is_unknown_in_the_difference() -> None:
     done = half(Line(fields={"time_played_minutes": "nan"}), line(7.4))
     assert done.time_played_s is None and done.fields["dpm"] is None and done.fields["time_dead_ratio"] is None
