@@ -1,9 +1,12 @@
 """What a rehearsal requires. Pure: performances in, findings out.
 
-Every script: it loads on the interpreter, no callback raises, modules behind it see what modules in front of it see, and it does the same on both
-interpreters. A webhook in addition: each half that was played to its end posts once, as JSON that Discord takes, with the right map, round, teams,
-limit and score; a half that was broken off posts at most once; each post has its gametime file; and when building or sending fails once, the failure is logged, the
-gametime file is there, the busy flag is down, score and signature are as before, and the next half posts.
+Every script: it loads on the interpreter, no callback raises, modules behind it see what modules in front of it see, and it does
+the same on both interpreters.
+
+A webhook in addition: each half that was played to its end posts once, as JSON that Discord takes, with the right map, round,
+teams, limit and score; a half that was broken off posts at most once; each post has its gametime file. When building or sending
+fails once, the failure is logged, the gametime file is there, the busy flag is down, score and signature are as before, and the
+next half posts.
 """
 
 from __future__ import annotations

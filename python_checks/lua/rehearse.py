@@ -98,7 +98,7 @@ def rehearse(
         load_match(name)
     jobs = [(file, interpreter) for file in files for interpreter in interpreters]
     with ThreadPoolExecutor(max_workers=max(1, min(len(jobs), os.cpu_count() or 1))) as pool:
-        played = list(pool.map(lambda job: _stage(*job, names, timeout_s), jobs))
+        played = list(pool.map(lambda job: _stage(job[0], job[1], names, timeout_s), jobs))
     findings: list[Finding] = []
     unjudged: list[str] = []
     kinds: dict[str, str] = {}

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import traceback
 from dataclasses import asdict, dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,6 @@ EPOCH_S = 1_771_600_000
 MEMORY_BYTES = 1536 * 1024 * 1024
 FAULT_TEXT = "injected fault"
 WITNESS_FIRST, WITNESS_LAST = "luascripts/rollout_first.lua", "luascripts/rollout_last.lua"
-
-# Counts the callbacks that a module in front of it can swallow.
-_WITNESS = b"""local seen = { 0, 0 }
-function et_Obituary() seen[1] = seen[1] + 1 end
-function et_Damage() seen[2] = seen[2] + 1 end
-function et_ShutdownGame() et.G_Print("rollout witness %s " .. seen[1] .. " " .. seen[2] .. "\\n") end
-"""
-# Stands in front of the script on its first line, so that line numbers stay true. Raises once for each VM while the cvar asks for it:
-# "build" where a library function handles the payload, "send" where curl is started.
-_FAULT = (
-    b"""do local done, cvar, find = false, et.trap_Cvar_Get, string.find local function hit(kind, mark, ...) if done or cvar("rollout_fault") ~= kind
- then return end for i = 1, select("#", ...) do local t = select(i, ...) if type(t) == "string" and find(t, mark, 1, true) then done = true
- et.G_Print("rollout fault fired\\n") error("%s", 0) end end end local function pass(kind, mark, ...) hit(kind, mark, (...)) return ... end
- local function guard(lib, name, kind, mark) local old = lib[name] lib[name] = function(...) hit(kind, mark, ...)
- if kind == "send" then return old(...) end return pass(kind, mark, old(...)) end end
- guard(string, "format", "build", "STATS_READY") guard(string, "gsub", "build", "STATS_READY") guard(table, "concat", "build", "STATS_READY")
- guard(os, "execute", "send", "curl") guard(io, "popen", "send", "curl") end """.replace(b"\n", b"")
-    % FAULT_TEXT.encode()
-)
 
 
 @dataclass(frozen=True)
@@ -131,6 +113,15 @@ def play(job: Job, match: str, fault: str) -> Performance:
     return result
 
 
+def _lua(name: str) -> bytes:
+    return resources.files("python_checks.lua").joinpath(name).read_bytes()
+
+
+def _folded(lua: bytes) -> bytes:
+    """A chunk without its comments on one line."""
+    return b" ".join(line.strip() for line in lua.splitlines() if not line.startswith(b"--")) + b" "
+
+
 def _lay_out(job: Job, base: Path, home: Path, fault: str) -> str:
     """Put the script, the witnesses and the folders of a real server in place; returns the module's name."""
     module = module_path(job.module)
@@ -139,11 +130,12 @@ def _lay_out(job: Job, base: Path, home: Path, fault: str) -> str:
     for name in ("gamestats", "gametimes", "proximity"):
         (home / "legacy" / name).mkdir(parents=True)
     for name, label in ((WITNESS_FIRST, b"first"), (WITNESS_LAST, b"last")):
-        (base / "legacy" / name).write_bytes(_WITNESS.replace(b"%s", label))
+        (base / "legacy" / name).write_bytes(_lua("witness.lua").replace(b"@LABEL@", label))
     target = base / "legacy" / module
     target.parent.mkdir(parents=True, exist_ok=True)
     source = _with_probe(job.source, job.probe) if job.probe else job.source
-    target.write_bytes((_FAULT if fault else b"") + source)
+    fault_lua = _folded(_lua("fault.lua").replace(b"@TEXT@", FAULT_TEXT.encode())) if fault else b""
+    target.write_bytes(fault_lua + source)
     return module
 
 

@@ -259,12 +259,14 @@ class _Webhook:
             if key is None or self._is_own_local(key, units):
                 continue
             text = self.tree.text(target)
-            is_count = self._is_count(assignment.target, value)
-            if is_count and not _ATTEMPT.search(text):
-                found[key] = self._source_of(key, text)
-            elif _SCORE.search(text) and not is_count and value.type not in ("true", "false", "nil"):
-                found[key] = self._source_of(key, text)
-            elif key in asked and (is_table or value.type not in ("true", "false", "nil", "number")) and not is_count:
+            is_switch = value.type in ("true", "false", "nil")
+            if self._is_count(assignment.target, value):
+                is_mark = _ATTEMPT.search(text) is None
+            elif key in asked:
+                is_mark = is_table or not (is_switch or value.type == "number")
+            else:
+                is_mark = _SCORE.search(text) is not None and not is_switch
+            if is_mark:
                 found[key] = self._source_of(key, text)
         return sorted(text for key, text in found.items() if self._sees_key(key, at))
 

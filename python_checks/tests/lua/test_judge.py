@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lines of Lua are kept whole
 """Every requirement of the rehearsal has a script with exactly that defect, and finds it."""
 
 from __future__ import annotations
