@@ -64,8 +64,14 @@ class ActionModule(ActionBase):
                 )
             except (ledger.LedgerError, OSError) as error:
                 raise AnsibleActionFail(f"the verdict {verdict.verdict} could not be recorded: {error}") from error
-        refused = options["require"] and not checking and verdict.verdict not in OPENS
-        message = f"gate {verdict.gate} is {verdict.verdict}"
-        if verdict.verdict not in OPENS:
-            message += f". Found: {verdict.found}. Required: {verdict.required}. Next: {verdict.next}"
-        return {**plain, "changed": False, "failed": refused, "report": report, "msg": message}
+        if not options["require"] or checking or verdict.verdict in OPENS:
+            return {**plain, "changed": False, "report": report, "msg": f"gate {verdict.gate} is {verdict.verdict}"}
+        # The lines above say it readably; Ansible would print all of the result once more.
+        return {
+            "changed": False,
+            "failed": True,
+            "verdict": verdict.verdict,
+            "exit_code": verdict.exit_code,
+            "msg": f"gate {verdict.gate} is {verdict.verdict}: found and required stand above, and in the ledger. "
+            f"Next: {verdict.next}",
+        }

@@ -66,7 +66,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "blocked": bool(text),
             "failed": bool(text) and not checking,
-            "gates": [gate.as_dict() for gate in gates],
+            **({} if text and not checking else {"gates": [gate.as_dict() for gate in gates]}),
             "msg": f"phase {options['phase']} may run" if not text else f"phase {options['phase']} is refused: {text}",
         }
         if text and checking:

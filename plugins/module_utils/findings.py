@@ -61,7 +61,7 @@ def find(
     Total: data or a gate of any shape gives a finding, at worst ``error``.
     """
     if record is None:
-        return no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")
+        return nothing(check, gate)
     try:
         age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
         finding = _sound(check, record, records, host, age_s) or _decide(check, record)
@@ -103,12 +103,16 @@ def _sound(
     lacking = [name for name in check.get("digests") or [] if name not in (record.get("digests") or {})]
     if lacking:
         return no_data(check, f"the record does not say which {', '.join(lacking)} it is about", "NO_DIGEST")
-    later = overtaken(check, record, records, host)
+    leg, later = overtaken(check, record, records, host)
+    if leg == "revert":
+        # What was led back is known not to hold, so unlike old evidence it cannot be waived.
+        todo = f"run ansible-playbook playbooks/phase{record.get('phase')}.yml"
+        return Finding("fail", "REVERTED", later, required, advice=(todo,))
     return Finding("expired", "STALE", later, required, advice=(_again(check, record),)) if later else None
 
 
 def _again(check: Mapping[str, Any], record: Record) -> str:
-    return f"collect it again: {source(check)} of phase {record.get('phase')}"
+    return f"collect {source(check)} again: ansible-playbook playbooks/gate.yml -e phase={record.get('phase')}"
 
 
 def _decide(check: Mapping[str, Any], record: Record) -> Finding:
@@ -237,6 +241,13 @@ def _exclusion(check: Mapping[str, Any], record: Record, row: Any, root: Any) ->
         if is_unknown(since) or recorded - float(since) < float(settle["s"]):
             return {"code": "UNSETTLED", "next": f"wait {settle['s']} s after the round and collect it again"}
     return None
+
+
+def nothing(check: Mapping[str, Any], gate: Mapping[str, Any]) -> Finding:
+    """The finding where the ledger holds no record for the check."""
+    phase = gate.get("phase")
+    todo = f"run ansible-playbook playbooks/phase{phase}.yml, then playbooks/gate.yml -e phase={phase}"
+    return replace(no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA"), advice=(todo,))
 
 
 def no_data(check: Mapping[str, Any], found: str, code: str) -> Finding:

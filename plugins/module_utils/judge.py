@@ -50,8 +50,9 @@ GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
 
 RECORDS are the ledger's lines (ledger.py): a sample is the newest record of kind ``step`` with that step, leg and
 name, one per host. Records of check runs are not seen. ``result.failed``/``unreachable`` is an error (a newer failing
-record beats an older passing one), ``skipped`` is no data. A revert, or an action that changed something, recorded
-later for the same step and host voids the sample: it must be collected again.
+record beats an older passing one), ``skipped`` is no data. An action that changed something, recorded later for the
+same step and host (or named in ``after``), voids the sample: it must be collected again. A later revert makes it a
+``fail``.
 
 DIGESTS: records carry ``digests: {name: hex}``, what runs on their host. If on a host the newest record with a name
 differs from the newest *action or revert* record with it, somebody else changed the host: ``drift``. If the sample
@@ -69,12 +70,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.slomix.timetracking.plugins.module_utils.findings import Finding, find, no_data, required_of
+from ansible_collections.slomix.timetracking.plugins.module_utils.findings import Finding, find, nothing, required_of
 from ansible_collections.slomix.timetracking.plugins.module_utils.samples import (
     Record,
     newest_per_host,
     seq_of,
-    source,
 )
 
 ORDER = ("pass", "waived", "inconclusive", "expired", "fail", "error", "drift", "broken")
@@ -203,7 +203,7 @@ def _judge_check(
         lost = f"the inventory has no group {group}"
         findings = {"": Finding("error", "NO_GROUP", lost, required_of(check), advice=("name the group as it is",))}
     if not findings:
-        findings = {"": no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA")}
+        findings = {"": nothing(check, gate)}
     verdict = worst(finding.verdict for finding in findings.values())
     deciding = {host: finding for host, finding in findings.items() if finding.verdict == verdict}
     named = len(findings) > 1

@@ -55,23 +55,27 @@ def aged(check: Mapping[str, Any], gate: Mapping[str, Any], age_s: int) -> str:
     return f"the evidence is {age_s / 86400:.1f} d old, valid are {ttl.total_seconds() / 86400:g} d"
 
 
-def overtaken(check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str) -> str:
-    """A sentence if an act came after the sample, or if it is about another file than the one that runs."""
+def overtaken(check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str) -> Tuple[str, str]:
+    """(leg, sentence) if an act came after the sample; ("", sentence) if it is about another file than the one that runs.
+
+    Two empty texts when the sample is still about what is there. Of several acts the newest tells.
+    """
     named = {str(act) for act in check.get("after") or []}
-    for other in real_steps(records):
+    for other in reversed(real_steps(records)):
         act = f"{other.get('step')}/{other.get('leg')}"
         own = _same_step(other, record) and other.get("leg") in ACTS
         if seq_of(other) > seq_of(record) and (own or act in named) and _changed(other):
-            return (
+            text = (
                 f"{act} changed {other.get('host')} after the evidence was collected (ledger line {other.get('seq')})"
             )
+            return str(other.get("leg")), text
     for name in check.get("digests") or []:
         mine = str(record["digests"][name])
         for holder in _holders(name, records, host):
             seq, live = _newest_digest(name, records, holder) or (0, mine)
             if live != mine:
-                return f"the evidence is about {name} {mine[:12]}, on {holder} is {live[:12]} (ledger line {seq})"
-    return ""
+                return "", f"the evidence is about {name} {mine[:12]}, on {holder} is {live[:12]} (ledger line {seq})"
+    return "", ""
 
 
 def drift(check: Mapping[str, Any], records: Sequence[Record], host: str) -> str:

@@ -53,24 +53,24 @@ exit_code:
   type: int
 found:
   description: What the deciding checks found.
-  returned: always
+  returned: unless it fails
   type: str
 required:
   description: What they required.
-  returned: always
+  returned: unless it fails
   type: str
 next:
   description: What would settle it.
-  returned: always
+  returned: unless it fails
   type: str
 checks:
   description: Every check; CheckVerdict in module_utils/judge.py names the keys.
-  returned: always
+  returned: unless it fails
   type: list
   elements: dict
 report:
   description: The verdict as the text that was shown, one element per line.
-  returned: always
+  returned: unless it fails
   type: list
   elements: str
 """

@@ -59,7 +59,7 @@ blocked:
   type: bool
 gates:
   description: Each required gate with recorded (newest recorded verdict), verdict (judged now), found, required, next.
-  returned: always
+  returned: unless it fails
   type: list
   elements: dict
 """

@@ -89,7 +89,7 @@ def _step_row(
     )
     if not mine and not waiting and step is phase["steps"][0]:
         advice = f"ansible-playbook playbooks/{phase['playbook']}"
-    return Row(step["id"], step["title"], _state(mine), own, _age_s(mine, now), advice)
+    return Row(step["id"], step["title"], _state(mine, own), own, _age_s(mine, now), advice)
 
 
 def _judges(evidence: Sequence[int], check: str, step: str, records: Sequence[Mapping[str, Any]]) -> bool:
@@ -99,14 +99,16 @@ def _judges(evidence: Sequence[int], check: str, step: str, records: Sequence[Ma
     return check.split("/")[0] == step
 
 
-def _state(mine: Sequence[Mapping[str, Any]]) -> str:
+def _state(mine: Sequence[Mapping[str, Any]], verdict: str) -> str:
+    """What the newest leg of a step was; what was measured counts as verified only where its verdict does not refuse."""
     if not mine:
         return "open"
     newest = mine[-1]
     result = newest.get("result")
     if not isinstance(result, Mapping) or result.get("failed"):
         return f"{newest.get('leg')} failed"
-    return {"action": "done", "verify": "verified", "revert": "reverted"}.get(str(newest.get("leg")), "recorded")
+    measured = "verified" if verdict in (*OPENS, "-") else "measured"
+    return {"action": "done", "verify": measured, "revert": "reverted"}.get(str(newest.get("leg")), "recorded")
 
 
 def _gate_row(

@@ -86,7 +86,7 @@ def test_status_follows_the_evidence(rollout: Rollout, folder: Path) -> None:
         },
     )
     screen = rollout("status").stdout
-    assert re.search(r"^0\.1 .* reverted +expired ", screen, re.MULTILINE)
+    assert re.search(r"^0\.1 .* reverted +fail ", screen, re.MULTILINE)
     ledger.append(
         str(folder),
         {

@@ -83,8 +83,25 @@ SITUATIONS: dict[str, tuple[str, list[dict[str, Any]]]] = {
         [deployed(), step(2, "1.7/verify/pairs", {"skipped": True, "loaded_unix": 900, "pairs": [pair()]})],
     ),
     "the step itself was reverted": (
-        "expired",
+        "fail",
         [deployed(), pairs(2, pair()), step(3, "1.7/revert", {"changed": True}, digests={})],
+    ),
+    "reverted and waived": (
+        "fail",
+        [deployed(), pairs(2, pair()), step(3, "1.7/revert", {"changed": True}, digests={}), waiver(4)],
+    ),
+    "reverted and acted upon again": (
+        "expired",
+        [
+            deployed(),
+            pairs(2, pair()),
+            step(3, "1.7/revert", {"changed": True}, digests={}),
+            step(4, "1.7/action", {"changed": True}, digests={}),
+        ],
+    ),
+    "a revert that found nothing to undo": (
+        "pass",
+        [deployed(), pairs(2, pair()), step(3, "1.7/revert", {"changed": False}, digests={})],
     ),
     "another host's act of the same step": (
         "pass",
