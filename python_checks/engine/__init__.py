@@ -32,9 +32,13 @@ In process::
 
 As a process: ``python3 -m python_checks.engine serve …`` and ``… rcon …``, see :mod:`python_checks.engine.serve`.
 
+Not recorded, therefore composed or left out: the exit line of a surrender, the line for an oversized script, the spawn flags of a revive,
+entities other than players and the world, what ``io.popen``'s ``close`` returns, ``lua_api``. An idle server process waits in the warm-up
+for its next match, where a real one with ``g_doWarmup 0`` plays the stopwatch cycle to itself.
+
 A script cannot leave its VM: no host object is in reach, ``package.loadlib``, C modules, binary chunks, ``ffi`` and most of ``debug`` are
-closed, files go through the sandbox, and a callback that runs too long becomes an error. Memory is limited on Lua 5.4; on LuaJIT, whose
-allocator offers no limit, run unknown files in a process of their own.
+closed, files go through the sandbox, and a callback that runs too long becomes an error. Two things only a process of its own can limit:
+memory on LuaJIT (its allocator offers no limit; on Lua 5.4 it is 256 MB) and time inside one library call, such as a pathological pattern.
 """
 
 from __future__ import annotations

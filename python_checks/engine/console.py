@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+KEPT_LINES = 400_000
+
+
 class Console:
     """Collects printed text into lines; a line is complete at its newline and reaches the file at once.
 
@@ -30,6 +33,8 @@ class Console:
         if not done:
             return
         self.lines.extend(done)
+        if len(self.lines) > KEPT_LINES:
+            del self.lines[: KEPT_LINES // 2]  # a server process runs for weeks; the file has everything
         if self._path is not None:
             # Opened for each write: an operator may rotate or truncate the log while the server runs.
             with self._path.open("ab") as log:

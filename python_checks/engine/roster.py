@@ -39,6 +39,13 @@ _SCORES = tuple(
         *("time_axis", "time_allies", "time_played", "rounds", "aWeaponStats"),
     )
 )
+_TOTALS = tuple(
+    f"sess.{name}"
+    for name in (
+        *("damage_given", "damage_received", "team_damage_given", "team_damage_received"),
+        *("gibs", "self_kills", "team_kills", "team_gibs"),
+    )
+)
 _ALIAS = {
     "origin": "ps.origin",
     "client.inactivityTime": "inactivityTime",
@@ -101,6 +108,7 @@ class Client:
         session = {name: value for name, value in self.fields.items() if name.startswith("sess.")}
         self.reset()
         self.fields.update(session)
+        self.fields["sess.startskillpoints"] = list(self.fields["sess.skillpoints"])
 
     def clear_scores(self) -> None:
         """Session counters back to zero (a new first round); team and class stay."""
@@ -386,7 +394,9 @@ class Roster:
         if not friendly:
             server.lua.call("et_SetPlayerSkill", attacker.slot, LIGHT_WEAPONS)
             given["sess.kills"] += 1
-            given["ps.persistant"][0] += XP_KILL + (XP_HEADSHOT if head else 0)
+            points = XP_KILL + (XP_HEADSHOT if head else 0)
+            given["ps.persistant"][0] += points
+            given["sess.skillpoints"][LIGHT_WEAPONS] += points
         else:
             given["sess.team_kills"] += 1
         self._die(victim, attacker, weapon.mod, weapon.mod_name)
@@ -457,28 +467,27 @@ class Roster:
                 server.lua.call("et_Chat", slot, reader.slot, text)
 
     def weapon_line(self, client: Client) -> str:
-        """The game's weapon line of one client: slot, rounds, mask, then five numbers for each weapon used."""
+        """The game's weapon line: slot, rounds, mask, five numbers for each weapon used, totals, skill points of the round."""
         fields = client.fields
         mask, numbers = 0, []
         for bit, (attempts, deaths, headshots, hits, kills) in enumerate(fields["sess.aWeaponStats"]):
             if attempts or hits or deaths or kills:
                 mask |= 1 << bit
                 numbers += [hits, attempts, kills, deaths, headshots]
-        head = f"{client.slot} {fields['sess.rounds']} {mask}"
-        if not mask:
-            return f"{head} 0 0.00 0.00 0"
-        names = (
-            "damage_given",
-            "damage_received",
-            "team_damage_given",
-            "team_damage_received",
-            "gibs",
-            "self_kills",
-            "team_kills",
-            "team_gibs",
-        )
-        totals = [fields[f"sess.{name}"] for name in names]
-        return f"{head} {' '.join(map(str, numbers + totals))} 0.00 0.00 0"
+        parts: list[object] = [client.slot, fields["sess.rounds"], mask, *numbers]
+        newer = self.server.lua.interpreter == "luajit"  # 2.85.0 has one total more, and one number less at the end
+        if mask:
+            team_ms = fields["sess.time_axis"] + fields["sess.time_allies"]
+            parts += [fields[name] for name in _TOTALS] + [0] * newer
+            parts.append(f"{100 * fields['sess.time_played'] / team_ms if team_ms else 0:.1f}")
+        gained = [
+            int(now - then)
+            for now, then in zip(fields["sess.skillpoints"], fields["sess.startskillpoints"], strict=True)
+        ]
+        parts.append(sum(1 << skill for skill, points in enumerate(gained) if points))
+        parts += [points for points in gained if points]
+        parts += ["0.00", "0.00"] if newer else ["0.00", "0.00", 0]
+        return " ".join(map(str, parts))
 
     def listing(self) -> list[dict[str, Any]]:
         """Players for results and queries: slot, name, guid, team."""

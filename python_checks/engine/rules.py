@@ -145,7 +145,8 @@ class Rules:
         for client in server.roster.playing():
             fields = client.fields
             fields["sess.time_axis" if fields["sess.sessionTeam"] == AXIS else "sess.time_allies"] += step_ms
-            fields["sess.time_played"] += step_ms
+            if fields["health"] > 0:  # the game counts the time in the field, not the time in limbo
+                fields["sess.time_played"] += step_ms
         limit_min = server.cvars.number("timelimit")
         if limit_min > 0 and now - self.start_ms >= limit_min * 60000:
             self.end_round(self.defender, timed=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 from .text import from_engine
 
 _PAYLOAD = re.compile(r"@(\"[^\"]+\"|'[^']+'|[^\s'\";|&<>]+)")
+KEPT_IN_RUN_MODE = 1000
+"""Records kept by a server process, which runs for weeks; in capture all are kept."""
 _ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "TZ", "USER")
 
 
@@ -135,6 +137,8 @@ class Sandbox:
         module, unix_ms, level_ms = self._stamp()
         call = ShellCall(shown, via, module, unix_ms, level_ms, payloads)
         self.calls.append(call)
+        if self.shell == "run":
+            del self.calls[:-KEPT_IN_RUN_MODE], self.touches[:-KEPT_IN_RUN_MODE]
         return call
 
     def _captured(self, call: ShellCall) -> int:

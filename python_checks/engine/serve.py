@@ -132,7 +132,7 @@ class Process:
         """Answer what has arrived, waiting up to ``wait_s`` for the first packet."""
         ready, _, _ = select.select([self.socket], [], [], max(0.0, wait_s))
         if self._stop:
-            raise Stopped
+            raise Stopped  # a signal interrupts nothing else: Lua and the match are never left in the middle of a call
         while ready:
             try:
                 packet, address = self.socket.recvfrom(4096)
@@ -143,6 +143,8 @@ class Process:
                     self.socket.sendto(OOB + answer, address)
                 except OSError:
                     return
+            if self._stop:
+                raise Stopped
 
     def _reply(self, packet: bytes, address: tuple[str, int]) -> list[bytes]:
         if not packet.startswith(OOB):
@@ -208,6 +210,9 @@ class Process:
         log.write(f"Rcon from {address[0]}:{address[1]}: {parts}\n")
         if name == "status":
             return self._status()
+        if name == "quit":
+            self._stop = True
+            return ""
         if name in _ANSWERED or (self.server.cvars.find(name) and name not in self.server.commands):
             return log.capture(lambda: self.server.execute_now(parts))
         self.server.pending.append(parts)

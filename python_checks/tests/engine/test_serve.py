@@ -171,6 +171,13 @@ def test_map_and_end(running: Running) -> None:
     assert running.console().rstrip().splitlines()[-1].startswith("gametime: ")
 
 
+def test_quit(running: Running) -> None:
+    """The console's quit ends the process cleanly too."""
+    running.try_ask("quit")
+    assert running.process.wait(10) == 0
+    assert "Server Shutdown" in running.console()
+
+
 def test_end_during_a_match(running: Running) -> None:
     """SIGTERM in the middle of a match ends the process cleanly too."""
     running.ask("standin_play completed 60")
