@@ -27,7 +27,8 @@ down: setup ## remove the world called demo
 test: setup lint unit molecule ## every test; what .ci/run calls
 
 unit: setup ## everything but Molecule: pure code, modules as processes, engine, Lua, the world from outside
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadfile -q -m "not world and not slow"
+	pytest -q -m world
 
 molecule: setup ## whole phases on the two-host world
 	scripts/molecule.sh
