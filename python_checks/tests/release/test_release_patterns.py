@@ -1,0 +1,70 @@
+"""The patterns that the role round_pairs counts on the console, on recorded consoles and on lines made to fool them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.slomix.timetracking.plugins.module_utils import logwindow
+
+HOOK = "luascripts/stats_discord_webhook.lua"
+API = "Lua 5.4 API: ^$et_RunFrame error running lua script: "
+
+
+@pytest.fixture(scope="module")
+def patterns(root: Path) -> dict[str, str]:
+    role = yaml.safe_load((root / "roles/round_pairs/defaults/main.yml").read_text())
+    assert role["round_pairs_lua_file"] == HOOK
+    escaped = "{{ round_pairs_lua_file | regex_escape }}"
+    not_other = role["round_pairs_not_other"].replace(escaped, re.escape(HOOK))
+    return {
+        name: text.replace("{{ round_pairs_not_other }}", not_other).replace(escaped, re.escape(HOOK))
+        for name, text in role["round_pairs_console_patterns"].items()
+    }
+
+
+def counts(patterns: dict[str, str], path: Path) -> dict[str, int]:
+    found = logwindow.scan(logwindow.open_window(str(path), None), patterns)
+    return {name: entry.count for name, entry in found.items() if entry.count}
+
+
+@pytest.mark.parametrize("name", ["completed", "held"])
+def test_the_recorded_crash_is_seen(patterns: dict[str, str], data: Path, name: str) -> None:
+    found = counts(patterns, data / "release" / f"webhook-crash-{name}.log")
+    assert set(found) == {"lua_error", "bad_argument", "crashed"} and found["lua_error"] == found["bad_argument"] > 0
+
+
+@pytest.mark.parametrize("name", ["2.83.1-lua54", "2.85.0-luajit"])
+def test_other_files_errors_are_counted_apart_and_nameless_ones_count(
+    patterns: dict[str, str], data: Path, name: str
+) -> None:
+    found = counts(patterns, data / "release" / f"lua-errors-{name}.log")
+    assert found["other_lua_error"] > 0 and found["load_failed"] > 0
+    assert found["lua_error"] == 2, "the two errors whose text names no file may be the webhook's"
+    assert "bad_argument" not in found
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"{API}'[string \"{HOOK}\"]:804: bad argument #9 to 'format'", {"lua_error", "bad_argument"}),
+        (f'type=number{API}\'[string "{HOOK}"]:804: x', {"lua_error"}),
+        (f"{API}'plain string'", {"lua_error"}),
+        (f"{API}'[string \"c0rnp0rn7.lua\"]:9: bad argument #1 to 'x'", {"other_lua_error"}),
+        (
+            "[stats_discord_webhook] webhook build or send failed: x:1: bad argument #2 to 'y'",
+            {"crashed", "bad_argument"},
+        ),
+        ("[stats_discord_webhook] gametime file from sanitised metadata written: /x", {"crashed"}),
+        ("[stats_discord_webhook] Webhook payload/send crashed: x", {"crashed"}),
+        ("Lua 5.1 API: ^$Lua VM start failed ( luascripts/x.lua )", {"load_failed"}),
+        ("Lua 5.4 API: ^$Lua module [luascripts/x.lua] [00] disallowed by ACL", {"load_failed"}),
+        ("[stats_discord_webhook] Axis player: webhook crashed (00000000)", set()),
+        ("[stats_discord_webhook] timelimit=7.374583 type=number", set()),
+        ("[stats_discord_webhook] Webhook sent for supply R2", set()),
+    ],
+)
+def test_single_lines(patterns: dict[str, str], line: str, expected: set[str]) -> None:
+    assert {name for name, pattern in patterns.items() if re.search(pattern, line)} == expected
