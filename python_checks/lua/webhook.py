@@ -14,6 +14,7 @@ protect as the smallest one that reaches both, values by the JSON name that they
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 from importlib import resources
 
@@ -36,6 +37,8 @@ _WHOLE = {
 _FACTS = {name for name in _WHOLE if name[:1].isupper()} | {b"Map", b"Lua_EndReason"}
 _LABELS = _FACTS | set(_LISTS)
 _ATTEMPT = re.compile(rb"attempt|retr|tries|fail|err", re.IGNORECASE)
+_BUSY = re.compile(rb"busy|progress|sending|lock|flight", re.IGNORECASE)
+_CURL = re.compile(rb"\bcurl\s")
 _SCORE = re.compile(rb"score|wins|points", re.IGNORECASE)
 _LOGGER = re.compile(rb"(^|[._:])(log\w*|print\w*|debug\w*|G_Print|G_LogPrint|warn\w*|say)$", re.IGNORECASE)
 _TEXT_MAKER = re.compile(rb"esc|text|str|json|fmt|format|quote|gsub|concat", re.IGNORECASE)
@@ -60,6 +63,7 @@ class _Flag:
 
     text: bytes
     key: Key
+    down: bytes
 
 
 class _Webhook:
@@ -74,6 +78,7 @@ class _Webhook:
         self.tree = tree
         self.graph = CallGraph(tree)
         self.result = Plan()
+        self.work: list[Node] = []
         self.eol = b"\r\n" if tree.source.count(b"\r\n") * 2 > tree.source.count(b"\n") else b"\n"
 
     def plan(self) -> Plan:
@@ -96,9 +101,10 @@ class _Webhook:
     def watched(self) -> tuple[list[bytes], list[bytes]]:
         """See ``watched_state``."""
         builder, _ = self._payload()
-        units = self.graph.reach(self._protected_function(builder))
+        target = self._protected_function(builder)
+        units = self.graph.reach(target)
         at = len(self.tree.source)
-        flags = [f.text for f in self._flags(units) if self._sees_key(f.key, at)]
+        flags = [f.text for f in self._flags(target) if self._sees_key(f.key, at)]
         return flags, [m for m in self._marks(units, at) if m not in flags]
 
     def _did(self, sentence: str) -> None:
@@ -122,7 +128,9 @@ class _Webhook:
             raise Refusal(
                 f"looked for the one function that builds the payload with the text STATS_READY, found {where}"
             )
-        return next(iter(found.items()))
+        builder, site = next(iter(found.items()))
+        self.work = [site, *self._sends()]
+        return builder, site
 
     def _uses_of(self, constant: Node, depth: int = 4) -> list[Node]:
         """Where a file-level text is used: the references to the local, global or field that holds it."""
@@ -157,22 +165,17 @@ class _Webhook:
         parent = self.tree.parent(node)
         return parent is not None and parent in self.tree.comparisons
 
+    def _sends(self) -> list[Node]:
+        """Where curl is started; where no text says curl, where any process is started."""
+        texts = [s for s in self.tree.strings if _CURL.search(self.tree.constant(s) or b"") and not self._is_logged(s)]
+        nodes = [n for s in texts for n in ([s] if self.graph.unit_of(s) else self._uses_of(s))]
+        if nodes:
+            return nodes
+        names = [(c, c.child_by_field_name("name")) for c in self.tree.calls if self.graph.unit_of(c) is not None]
+        return [c for c, name in names if name is not None and self.tree.api(name) in ("os.execute", "io.popen")]
+
     def _senders(self) -> set[Function]:
-        """Functions that start curl; where no text says curl, functions that start any process."""
-        texts = [
-            s
-            for s in self.tree.strings
-            if re.search(rb"\bcurl\s", self.tree.constant(s) or b"") and not self._is_logged(s)
-        ]
-        curl = {self.graph.unit_of(s) for s in texts} | {
-            self.graph.unit_of(use) for s in texts for use in self._uses_of(s)
-        }
-        started: set[Function] = set()
-        for call in self.tree.calls:
-            name, unit = call.child_by_field_name("name"), self.graph.unit_of(call)
-            if name is not None and unit is not None and self.tree.api(name) in ("os.execute", "io.popen"):
-                started.add(unit)
-        return {f for f in curl if f is not None} or started
+        return {unit for node in self._sends() if (unit := self.graph.unit_of(node)) is not None}
 
     def _protected_function(self, builder: Function) -> Function:
         """The smallest function that reaches both the payload and the send, widened to the one that holds the busy flag."""
@@ -186,47 +189,82 @@ class _Webhook:
             where = ", ".join(sorted(_name(f) for f in smallest)) or "none outside of the engine's callbacks"
             raise Refusal(f"looked for the one function that builds the payload and sends it, found {where}")
         target = smallest.pop()
-        for wider in both:
-            if wider is not target and target in self.graph.reach(wider) and self._own_flags(wider):
-                return wider
-        return target
+        wider = [f for f in both if f is not target and target in self.graph.reach(f) and self._busy_flags(f)]
+        return max(wider, key=lambda f: len(self.graph.reach(f)), default=target)
 
     # --- the busy flag, the score, the signature
 
-    def _own_flags(self, function: Function) -> list[_Flag]:
-        """Places that the function itself sets to true and to false and asks before: it is the one that is busy."""
-        return self._flags(frozenset([function]))
+    def _busy_flags(self, unit: Function) -> list[_Flag]:
+        """Places that are up exactly while this function works.
 
-    def _flags(self, units: frozenset[Function]) -> list[_Flag]:
-        """Non-local places that these functions set to true, set to false or nil, and ask in a condition."""
-        values: dict[Key, set[str]] = {}
-        texts: dict[Key, bytes] = {}
-        for assignment in self.tree.assignments:
-            unit = self.graph.unit_of(assignment.statement)
-            if assignment.is_declaration or unit not in units or assignment.value is None:
+        Asked first, raised in front of the work (payload, send, or a call that leads there) in a block that holds the work, and
+        lowered behind it in the same block; where the name itself says busy, lowered anywhere.
+        """
+        work = sorted(n.start_byte for n in self._work_of(unit))
+        changes = self._changes(unit)
+        asked = [(self.tree.key(n), n.start_byte) for n in self._asked(self._helpers(unit) | {unit})]
+        found: dict[Key, _Flag] = {}
+        for key, text, down, raised in changes:
+            block = self.tree.parent(raised)
+            held = [w for w in work if block is not None and raised.end_byte <= w < block.end_byte]
+            if down or not held or not any(k == key for k, _ in asked):
                 continue
-            if assignment.value.type not in ("true", "false", "nil"):
-                continue
-            key = self.tree.key(assignment.target)
-            if key is None or self._is_own_local(key, units):
-                continue
-            values.setdefault(key, set()).add(assignment.value.type)
-            texts[key] = self.tree.text(assignment.target)
-        asked = {self.tree.key(n) for n in self._asked(units)}
-        return [
-            _Flag(self._source_of(key, texts[key]), key)
-            for key, seen in values.items()
-            if "true" in seen and seen & {"false", "nil"} and key in asked
+            lowered = [
+                (d, self.tree.parent(at)) for k, _, d, at in changes if k == key and d and at.start_byte > held[0]
+            ]
+            is_kept = any(b is not None and b.start_byte <= raised.start_byte < b.end_byte for _, b in lowered)
+            if is_kept or (lowered and _BUSY.search(text)):
+                found[key] = _Flag(self._source_of(key, text), key, lowered[-1][0])
+        return list(found.values())
+
+    def _work_of(self, unit: Function) -> list[Node]:
+        """Where a function builds the payload, starts a process, or calls what does."""
+        nodes = [n for n in self.work if self.graph.unit_of(n) is unit]
+        leading = self.graph.reaching({u for n in self.work if (u := self.graph.unit_of(n)) is not None}) - {unit}
+        keys = {u.key for u in leading}
+        return nodes + [
+            n
+            for n in [*self.tree.names, *self.tree.indexes]
+            if self.graph.unit_of(n) is unit and self.tree.key(n) in keys
         ]
 
-    def _asked(self, units: frozenset[Function]) -> list[Node]:
+    def _helpers(self, unit: Function) -> set[Function]:
+        """Functions that a function calls and that do not lead to the work: they may raise or lower its flag for it."""
+        leading = self.graph.reaching({u for n in self.work if (u := self.graph.unit_of(n)) is not None})
+        called = {self._unit_called(c) for c in self.tree.calls if self.graph.unit_of(c) is unit}
+        return {h for h in called if h is not None and h not in leading}
+
+    def _changes(self, unit: Function) -> list[tuple[Key, bytes, bytes, Node]]:
+        """``(place, its text, value that lowers it or empty, statement)`` for what a function switches itself or through a helper."""
+        own = [
+            (a, self.tree.statement_of(a.target)) for a in self.tree.assignments if self.graph.unit_of(a.target) is unit
+        ]
+        helpers = self._helpers(unit)
+        for call in self.tree.calls:
+            helper = self._unit_called(call) if self.graph.unit_of(call) is unit else None
+            if helper in helpers:
+                at = self.tree.statement_of(call)
+                own += [(a, at) for a in self.tree.assignments if self.graph.unit_of(a.target) is helper]
+        changes: list[tuple[Key, bytes, bytes, Node]] = []
+        for assignment, statement in own:
+            key, value, text = self.tree.key(assignment.target), assignment.value, self.tree.text(assignment.target)
+            if assignment.is_declaration or value is None or key is None:
+                continue
+            is_named = _BUSY.search(text) is not None
+            if value.type in ("false", "nil") or (is_named and self.tree.text(value) == b"0"):
+                changes.append((key, text, self.tree.text(value), statement))
+            elif value.type == "true" or is_named:
+                changes.append((key, text, b"", statement))
+        return changes
+
+    def _asked(self, units: Set[Function]) -> list[Node]:
         nodes: list[Node] = []
         for condition in self.tree.conditions:
             if self.graph.unit_of(condition) in units:
                 nodes += [n for n in self.tree.descendants(condition) if n.type in _PLACES]
         return nodes
 
-    def _is_own_local(self, key: Key, units: frozenset[Function]) -> bool:
+    def _is_own_local(self, key: Key, units: Set[Function]) -> bool:
         """True for locals and parameters of these functions: they are gone when the call ends."""
         function = key[0].function if isinstance(key[0], Binding) else None
         while function is not None:
@@ -235,7 +273,7 @@ class _Webhook:
             function = function.parent
         return False
 
-    def _marks(self, units: frozenset[Function], at: int) -> list[bytes]:
+    def _marks(self, units: Set[Function], at: int) -> list[bytes]:
         """What a failed attempt must take back: counted scores, and remembered values that are compared with later ones."""
         asked = {self.tree.key(n) for n in self._asked(units)}
         for comparison in self.tree.comparisons:
@@ -604,9 +642,11 @@ class _Webhook:
         call_text = (
             GUARD + b".note(function() return " + self._table(entries, at) + b" end" + (b", true)" if said else b")")
         )
+        if self.tree.source[at : at + 1] == b"(":
+            call_text += b";"
         line_start = self.tree.source.rfind(b"\n", 0, at) + 1
         if self.tree.source[line_start:at].strip(b" \t"):
-            self.result.edits.insert(at, call_text + b"; ")
+            self.result.edits.insert(at, call_text.rstrip(b";") + b"; ")
         else:
             self.result.edits.insert(at, call_text + self.eol + self.tree.source[line_start:at])
         self._did(
@@ -719,17 +759,18 @@ class _Webhook:
             return
         node, units = target.node, self.graph.reach(target)
         at = node.end_byte if target.is_statement else node.start_byte
-        flags = [f for f in self._flags(units) if self._require_sight(f, at)]
+        flags = [f for f in self._flags(target) if self._require_sight(f, target, at)]
         marks = [m for m in self._marks(units, at) if m not in {f.text for f in flags}]
         step = b"\t" if b"\n\t" in self.tree.source[node.start_byte : node.end_byte] else b"    "
         inner = self.eol + self._indent(node.start_byte) + step
         hooks: list[bytes] = []
         if flags:
-            names = [f.text for f in flags]
-            hooks.append(b"busy = function() return " + b" or ".join(names) + b" end,")
-            hooks.append(
-                b"idle = function() " + b", ".join(names) + b" = " + b", ".join([b"false"] * len(names)) + b" end,"
-            )
+            is_given = any(isinstance(f.key[0], Binding) and f.key[0].is_parameter for f in flags)
+            given = self._parameters(target) if is_given else b"()"
+            up = b" or ".join(b"(%s or 0) ~= 0" % f.text if f.down == b"0" else f.text for f in flags)
+            lowered = b", ".join(f.text for f in flags) + b" = " + b", ".join(f.down for f in flags)
+            hooks.append(b"busy = function" + given + b" return " + up + b" end,")
+            hooks.append(b"idle = function" + given + b" " + lowered + b" end,")
         if marks:
             places = b", ".join(marks)
             hooks.append(b"save = function() return " + places + b" end,")
@@ -757,11 +798,29 @@ class _Webhook:
         shown = folder.decode("latin-1") if folder else "<fs_homepath>/<fs_game>/gametimes"
         self._did(f"1.4 a failed build or send leaves a gametime file in {shown}")
 
-    def _require_sight(self, flag: _Flag, at: int) -> bool:
-        if self._sees_key(flag.key, at):
+    def _flags(self, target: Function) -> list[_Flag]:
+        """The busy flags of the function to protect and of all that it reaches."""
+        found = {f.key: f for unit in self.graph.reach(target) for f in self._busy_flags(unit)}
+        return sorted((f for f in found.values() if self._outlives(f.key)), key=lambda f: f.text)
+
+    def _outlives(self, key: Key) -> bool:
+        """False for a local that a function makes for itself; a parameter's field belongs to the caller."""
+        root = key[0]
+        return (
+            not isinstance(root, Binding)
+            or root.function is None
+            or not self._is_own_local(key, {root.function})
+            or (root.is_parameter and len(key) > 1)
+        )
+
+    def _require_sight(self, flag: _Flag, target: Function, at: int) -> bool:
+        root = flag.key[0]
+        if self._sees_key(flag.key, at) or (
+            isinstance(root, Binding) and root.function is target and root.is_parameter
+        ):
             return True
         raise Refusal(
-            f"looked for the busy flag {flag.text.decode('latin-1')} where the send function is defined, found it out of sight"
+            f"looked for the busy flag {flag.text.decode('latin-1')} where {_name(target)} is defined, found it out of sight"
         )
 
     def _sees_key(self, key: Key, at: int) -> bool:
@@ -770,6 +829,14 @@ class _Webhook:
         if isinstance(root, Binding):
             return self.tree.visible(root.name, at) is root
         return isinstance(root, bytes) and self.tree.visible(root, at) is None
+
+    def _parameters(self, function: Function) -> bytes:
+        """The parameter list of a function in source form; a method's receiver is its first parameter."""
+        node = function.node.child_by_field_name("parameters")
+        text = self.tree.text(node) if node is not None else b"()"
+        if b":" not in function.name:
+            return text
+        return b"(self" + (b", " if text[1:-1].strip() else b"") + text[1:]
 
     def _protected_calls(self, target: Function) -> None:
         """The script's own pcall around build or send reports to the guard; io.open tells it of the gametime file."""

@@ -70,7 +70,7 @@ MUTANTS: list[tuple[str, str, str, str, list[Change]]] = [
     ("gametime_meta", "another name", "completed", "", [(b'"-R" .. round .. "-"', b'"-R9-"')]),
     ("gametime_repeated", "two files", "completed", "", [(b"        last_sent_signature = signature", b"        round_end_unix = round_end_unix + 1 write_gametime(map, round, duration, pause_seconds, payload) last_sent_signature = signature")]),
     ("fault_swallowed", "says nothing", "completed", "build", [(b'say("webhook build or send failed: " .. tostring(problem))', b"")]),
-    ("fault_unprotected", "no pcall", "completed", "send", [(b"return finish(outer, hooks, pcall(send, ...))", b"return finish(outer, hooks, true, send(...))")]),
+    ("fault_unprotected", "no pcall", "completed", "send", [(b"return finish(outer, hooks, arguments, pcall(send, ...))", b"return finish(outer, hooks, arguments, true, send(...))")]),
     ("fault_flag_stuck", "flag not cleared", "completed", "build", [(b"    idle = function() send_in_progress = false end,\n", b"")]),
     ("fault_marks_kept", "score counted by a failed attempt", "completed", "build", [(b"pcall(take_back, hooks, attempt.before)", b"")]),
     ("fault_marks_kept", "signature remembered by a failed attempt", "completed", "send", [

@@ -142,10 +142,32 @@ def test_a_file_for_one_interpreter_stays_one_for_it() -> None:
 
 
 def test_a_file_that_would_not_load_any_more_is_refused() -> None:
-    """200 locals in one function are Lua's limit; the guard would be the 201st."""
+    """LuaJIT allows 60 upvalues in a function; the note about the limit would be the 61st of a full one."""
+    names = [f"v{n}".encode() for n in range(59)]
+    source = (
+        b"local "
+        + b", ".join(names)
+        + b"\n"
+        + SMALL.replace(
+            b"  local body = string",
+            b"  pcall(function() local _ = {" + b", ".join(names) + b"}\n  local body = string",
+        )
+    )
+    source = (
+        source.replace(b"map, limit)", b"map, 1)")
+        .replace(b'example.invalid/x &")\n', b'example.invalid/x &") end)\n')
+        .replace(b"body .. \"' http", b"body .. \"' http")
+    )
+    assert not any(compile_errors(source).values())
+    reason = fix(source, ["webhook"]).refused_reason
+    assert "would not load" in reason and "luajit" in reason and "lua54" not in reason
+
+
+def test_a_full_file_still_takes_the_guard() -> None:
+    """200 locals are Lua's limit; the guard needs none."""
     full = b"".join(b"local v%d\n" % n for n in range(198)) + SMALL
     assert not any(compile_errors(full).values())
-    assert "would not load" in fix(full, ["webhook"]).refused_reason
+    assert repair(full).changed
 
 
 def test_an_older_guard_is_renewed() -> None:
@@ -265,6 +287,51 @@ def test_mutants(
     play = perform(output, "completed", "lua54")
     assert len(play.posts) == 2 and not any("error running" in line for line in play.console)
     assert sum("timelimit=7.374167 type=number" in line for line in play.console) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "flags"),
+    [
+        # Raised in front of the work and lowered behind it: busy, however it is spelt.
+        (b"if not F then F = true WORK F = false end", b"F"),
+        (b"if F then return end F = true if x then F = false return end WORK F = false", b"F"),
+        (b"if S.F == true then return end S.F = true pcall(function() WORK end) S.F = nil", b"S.F"),
+        (b"if busy == 1 then return end busy = 1 WORK busy = 0", b"busy"),
+        (b"if lock_since then return end lock_since = os.time() WORK lock_since = nil", b"lock_since"),
+        (b"if not begin() then return end WORK finish()", b"F"),
+        (b"if arg.F then return end arg.F = true WORK arg.F = false", b"arg.F"),
+        (b"if F then return end F = true if x then WORK F = false else F = false end", b""),
+        (b"if in_progress then return end in_progress = true if x then WORK in_progress = false end", b"in_progress"),
+        # Switches with another meaning: clearing them would send twice or lose a round.
+        (b"if F then return end F = true WORK", b""),
+        (b"if F then return end F = true WORK if x then F = false end", b""),
+        (b"if not F then F = true elseif x then WORK F = false end", b""),
+        (b"local F = false if F then return end F = true WORK F = false", b""),
+        (b"if F == 1 then return end F = 1 WORK F = 0", b""),
+        (b"F = true WORK F = false", b""),
+    ],
+)
+def test_which_switch_is_the_busy_flag(code: bytes, flags: bytes) -> None:
+    head = b"local F, S, busy, lock_since, in_progress = false, {}, 0, nil, false\nlocal function begin() if F then return false end F = true return true end\nlocal function finish() F = false end\n"
+    work = b"local b = string.format('STATS_READY %d', 1.5) os.execute('curl -d ' .. b)"
+    source = (
+        head
+        + b"local function send(arg, x) "
+        + code.replace(b"WORK", work)
+        + b" end\nfunction et_RunFrame() send({}, true) end\n"
+    )
+    output = repair(source).output
+    found = re.search(rb"idle = function\(.*?\) (.*?) end,", output)
+    lowered = found.group(1).split(b" = ")[0] if found else b""
+    assert lowered == flags
+    if flags == b"arg.F":
+        assert b"busy = function(arg, x) return arg.F end," in output
+
+
+def test_a_busy_flag_out_of_sight_is_refused() -> None:
+    source = b"""local function post(job) if job.busy then return end job.busy = true os.execute('curl ' .. job.text) job.busy = false end
+    local function send() post({ text = 'STATS_READY' }) end function et_RunFrame() send() end"""
+    assert "busy flag job.busy" in fix(source, ["webhook"]).refused_reason
 
 
 def test_an_unknown_recipe_is_an_error() -> None:
