@@ -12,11 +12,11 @@ version_added: 0.1.0
 author: [the etl-timetracking-rollout contributors]
 description:
   - Tells set, unset, commented and unreadable apart, where C(grep KEY .env) exits 1 or 2 and matches comments. Shows
-    duplicates (the last one
-    counts), quotes, CRLF and an C(export) prefix the way systemd and python-dotenv each read them.
+    duplicates (the last one counts), quotes, CRLF and an C(export) prefix the way systemd and python-dotenv each read
+    them.
   - Only the word C(true), in any case, enables a flag. RV(effective) is what the file means for the next start,
-    RV(running_effective) what the
-    running program was started with, and RV(needs_restart) whether the file is newer than the program.
+    RV(running_effective) what the running program was started with, and RV(needs_restart) whether the file is newer
+    than the program.
   - No other key's value is ever shown.
 options:
   path:
@@ -31,8 +31,7 @@ options:
     description: The systemd unit of the program. Tells whether systemd reads the file, and which process runs.
     type: str
   process_argument:
-    description: Without systemd, a word of the program's command line by which its process is found, such as
-    C(bot.ultimate_bot).
+    description: Without systemd, a word of the program's command line by which its process is found, such as C(bot.ultimate_bot).
     type: str
 attributes:
   check_mode:

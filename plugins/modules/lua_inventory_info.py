@@ -12,15 +12,12 @@ version_added: 0.1.0
 author: [the etl-timetracking-rollout contributors]
 description:
   - Walks homepath and basepath in the engine's search order, loose files and pk3 archives, and gives for each Lua file
-    its checksums, the
-    name and version it declares, whether another copy shadows it, whether C(lua_modules) names it, and whether it is
-    loaded.
+    its checksums, the name and version it declares, whether another copy shadows it, whether C(lua_modules) names it,
+    and whether it is loaded.
   - Loaded is proven by the SHA-1 signatures of C(lua_status) over rcon; without rcon the console log since the last
-    game init says which
-    names were loaded. With neither it stays unknown, never V(false).
+    game init says which names were loaded. With neither it stays unknown, never V(false).
   - C(lua_modules) is read from the configuration files and from the running server; that they disagree is reported,
-    since a competition
-    configuration may override the static one.
+    since a competition configuration may override the static one.
   - Declared versions are claims of the file. Two files with one version and different checksums are different files.
 options:
   home_dir:
@@ -47,8 +44,7 @@ options:
     type: int
     default: 27960
   rcon_password_file:
-    description: File on this host that holds the rcon password in its first line. Without it the running server is not
-    asked.
+    description: File on this host that holds the rcon password in its first line. Without it the running server is not asked.
     type: path
   timeout_s:
     description: How long one rcon answer may take.
@@ -76,16 +72,14 @@ EXAMPLES = r"""
 RETURN = r"""
 files:
   description: >-
-    One row per Lua file: name, path, root, game_dir, rank, container, size, mtime_unix, sha1, sha256, modname,
-    versions, shadowed,
+    One row per Lua file: name, path, root, game_dir, rank, container, size, mtime_unix, sha1, sha256, modname, versions, shadowed,
     shadowed_by, order_unsure, in_lua_modules, loaded, loaded_proof, reasons.
   type: list
   elements: dict
   returned: always
 lua_modules:
   description: >-
-    modules (null when not known), source (rcon, cfg or null), settings (every setting found in a cfg with file and
-    line), agree,
+    modules (null when not known), source (rcon, cfg or null), settings (every setting found in a cfg with file and line), agree,
     disagreements, missing (named modules without a file).
   type: dict
   returned: always
@@ -110,8 +104,7 @@ problems:
   returned: always
 summary:
   description: >-
-    Counts of files, shadowed, loaded, loaded_unknown, in_lua_modules, missing_modules, strangers,
-    superseded, problems.
+    Counts of files, shadowed, loaded, loaded_unknown, in_lua_modules, missing_modules, strangers, superseded, problems.
   type: dict
   returned: always
 """

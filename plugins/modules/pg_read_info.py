@@ -12,16 +12,14 @@ version_added: 0.1.0
 author: [the etl-timetracking-rollout contributors]
 description:
   - Runs one statement with bound parameters in a C(READ ONLY) C(REPEATABLE READ) transaction, under
-    C(statement_timeout) and
-    C(lock_timeout), and gives its rows. A write is refused by the server, more than one statement before anything is
-    sent.
+    C(statement_timeout) and C(lock_timeout), and gives its rows. A write is refused by the server, more than one
+    statement before anything is sent.
   - An answer is whole or it is an error; more rows than O(max_rows) are an error too.
   - Uses psycopg (3) or psycopg2, whichever the host's Python has.
 options:
   sql:
     description: >-
-      The statement; keep it in a file and pass C(lookup('file', ...)). With O(params) it names them C(%(name)s) and
-      doubles other percent
+      The statement; keep it in a file and pass C(lookup('file', ...)). With O(params) it names them C(%(name)s) and doubles other percent
       signs.
     type: str
     required: true
@@ -96,8 +94,7 @@ row_count:
   returned: success
 database:
   description: >-
-    name, user, server_version, system_identifier (null when not permitted), now (ISO 8601), now_unix, standby,
-    read_only.
+    name, user, server_version, system_identifier (null when not permitted), now (ISO 8601), now_unix, standby, read_only.
   type: dict
   returned: success
 """

@@ -12,18 +12,15 @@ version_added: 0.1.0
 author: [the etl-timetracking-rollout contributors]
 description:
   - Counts the instances of a script by process tree from C(/proc). A pipeline's subshells belong to their instance;
-    editors, C(tail), C(grep),
-    shells that only mention the name, and the module's own ancestors are no instances. C(pgrep -fc) gets all of these
-    wrong.
+    editors, C(tail), C(grep), shells that only mention the name, and the module's own ancestors are no instances.
+    C(pgrep -fc) gets all of these wrong.
   - Surplus instances of the wanted user are ended gently (SIGTERM to the whole tree, a wait, SIGKILL to what is left)
-    and the oldest stays.
-    When none runs, one is started detached as the user.
-  - Instances of other users, and processes that cannot be judged, are named and never signalled; the module fails
-    then, since one cannot
-    be shown to run.
+    and the oldest stays. When none runs, one is started detached as the user.
+  - Instances of other users, and processes that cannot be judged, are named and never signalled; the module fails then,
+    since one cannot be shown to run.
   - What was found is recorded on the host before anything is changed. O(state=restored) ends an instance that this
-    module started; a
-    duplicate that it ended is not started again, because a duplicate is a defect and not a state worth restoring.
+    module started; a duplicate that it ended is not started again, because a duplicate is a defect and not a state
+    worth restoring.
 options:
   script:
     description: Absolute path of the script.
@@ -55,14 +52,12 @@ options:
     type: float
     default: 5.0
   settle_s:
-    description: Seconds that a started instance is watched before it counts, and after which the instances are counted
-    again.
+    description: Seconds that a started instance is watched before it counts, and after which the instances are counted again.
     type: float
     default: 1.0
   given:
     description: >-
-      The predicted RV(after) of an earlier task. Under check mode it is judged in place of the host; outside check
-      mode it is ignored.
+      The predicted RV(after) of an earlier task. Under check mode it is judged in place of the host; outside check mode it is ignored.
     type: dict
 attributes:
   check_mode:
@@ -87,8 +82,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: Instances (pid, started_unix, start_ticks, cmdline, user, tree), foreign ones, and processes that may be
-  one, at the start.
+  description: Instances (pid, started_unix, start_ticks, cmdline, user, tree), foreign ones, and processes that may be one, at the start.
   type: dict
   returned: always
 after:

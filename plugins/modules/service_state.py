@@ -12,16 +12,13 @@ version_added: 0.1.0
 author: [the etl-timetracking-rollout contributors]
 description:
   - Brings a unit to disabled B(and) inactive, and tells that apart from a unit that is missing, misspelt, masked,
-    failed, static or broken,
-    and from a host without systemd. C(systemctl is-active) cannot tell these apart and exits non-zero in the normal
-    case.
+    failed, static or broken, and from a host without systemd. C(systemctl is-active) cannot tell these apart and exits
+    non-zero in the normal case.
   - What the unit was before is recorded on the host before anything is changed. The first recording wins, so a second
-    run does not
-    overwrite the original. O(state=restored) leads back to the recording, never to constants, and refuses when nothing
-    is recorded.
+    run does not overwrite the original. O(state=restored) leads back to the recording, never to constants, and refuses
+    when nothing is recorded.
   - Without root it calls C(sudo -n systemctl VERB UNIT), with no other verbs than C(disable --now), C(disable),
-    C(stop), C(enable --now),
-    C(enable) and C(start).
+    C(stop), C(enable --now), C(enable) and C(start).
 options:
   name:
     description: The unit with its suffix.
@@ -36,12 +33,10 @@ options:
     choices: [retired, restored, read]
     default: read
   state_dir:
-    description: Folder on the host that keeps the recording, named after the unit. Needed by V(retired) and
-    V(restored).
+    description: Folder on the host that keeps the recording, named after the unit. Needed by V(retired) and V(restored).
     type: path
   accepted_states:
-    description: States that are good enough although they are not "disabled and "
-    "inactive"; the unit must not run and not start at boot.
+    description: States that are good enough although they are not "disabled and inactive"; the unit must not run and not start at boot.
     type: list
     elements: str
     choices: [missing, masked, failed]
@@ -52,8 +47,7 @@ options:
     default: true
   given:
     description: >-
-      The predicted RV(after) of an earlier task. Under check mode it is judged in place of the host, so that a verify
-      leg can be predicted;
+      The predicted RV(after) of an earlier task. Under check mode it is judged in place of the host, so that a verify leg can be predicted;
       outside check mode it is ignored.
     type: dict
 attributes:

@@ -61,5 +61,5 @@ def test_every_action_is_followed_by_its_proof(root: Path) -> None:
         "0.3 verify",
         "0.4 verify",
         "0.5 verify",
-        "gate 0",
+        "Gate 0",
     ]
