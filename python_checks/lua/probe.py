@@ -6,7 +6,7 @@ from importlib import resources
 
 from python_checks.lua.recipe import Refusal
 from python_checks.lua.tree import LuaTree
-from python_checks.lua.webhook import watched_state
+from python_checks.lua.webhook_targets import watched_state
 
 
 def probe_for(source: bytes) -> bytes:
