@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,13 +72,14 @@ class Sandbox:
         self._stamp = stamp
         self._on_shell = on_shell
         self._temp = Path(tempfile.mkdtemp(prefix="standin-"))
+        self._cleanup = weakref.finalize(self, shutil.rmtree, self._temp, ignore_errors=True)
         self._roots = {nominal.rstrip("/"): real.resolve() for nominal, real in roots.items()}
         self._roots.setdefault("/tmp", self._temp)
         self._serial = 0
 
     def close(self) -> None:
-        """Remove the sandbox's own temporary directory."""
-        shutil.rmtree(self._temp, ignore_errors=True)
+        """Remove the sandbox's own temporary directory; at the latest the interpreter's end does it."""
+        self._cleanup()
 
     # -- files -----------------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -241,6 +243,18 @@ def test_require_of_lua_files(tmp_path: Path) -> None:
     path = lua(tmp_path / "2", "luajit", "return package.path")
     base, home = "/home/et/etlegacy-v2.83.1-x86_64/legacy", "/home/et/.etlegacy/legacy"
     assert path == f"{base}/?.lua;{base}/lualibs/?.lua;{home}/?.lua;{home}/lualibs/?.lua"
+
+
+def test_forgotten_sandbox_leaves_nothing(tmp_path: Path) -> None:
+    """A process that never calls quit() leaves no directory behind either."""
+    code = (
+        "from pathlib import Path; from python_checks.engine import Server; "
+        f"server = Server(Path('{tmp_path}'), Path('{tmp_path}')); print(server.sandbox._temp)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3], check=True
+    )
+    assert done.stdout.startswith("/") and not Path(done.stdout.strip()).exists()
 
 
 def test_sandbox_leaves_nothing(tmp_path: Path) -> None:
