@@ -1,5 +1,5 @@
-"""``rollout stats header | parse | check | newest``: what a stats file says, and whether it can be true. They only
-read."""
+"""``rollout stats header | parse | check | newest``: what a stats file says, and whether it can be true;
+``probe | replay``: what a site's own parser makes of it. They only read."""
 
 from __future__ import annotations
 
@@ -57,6 +57,33 @@ def register(commands: Any) -> None:
     one.add_argument("folder", type=Path, metavar="DIR")
     one.add_argument("--settle", type=_seconds, default=1.0, metavar="SECONDS", help="between the two reads (1)")
     one.set_defaults(run=_newest)
+    parsers = argparse.ArgumentParser(add_help=False)
+    parsers.add_argument("--python", metavar="PROGRAM", help="the interpreter to run a parser with (this one)")
+    parsers.add_argument(
+        "--root", type=Path, action="append", default=[], metavar="DIR", help="a folder that parsers may import from"
+    )
+    parsers.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="for one parser's run (120)")
+    one = group.add_parser(
+        "probe",
+        parents=[common, parsers],
+        help="what a site's parser makes of field 9",
+        description="Runs the parser (a class or function with parse_stats_file) in a process of its own, without"
+        " network. Exit code: 0 it reads milliseconds and takes no other value for one, 1 it does not, 2 it could not"
+        " be tried.",
+    )
+    one.add_argument("parser", type=Path, metavar="PARSER.py")
+    one.set_defaults(run=_probe)
+    one = group.add_parser(
+        "replay",
+        parents=[common, parsers],
+        help="the rows of two parsers, compared on stored files",
+        description="8-field files must give equal rows, 9-field files may differ in what follows from field 9. Exit"
+        " code: 0 so it is, 1 it is not, 2 it could not be tried.",
+    )
+    one.add_argument("--before", type=Path, required=True, metavar="P1", help="the parser as it was")
+    one.add_argument("--after", type=Path, required=True, metavar="P2", help="the changed one")
+    one.add_argument("paths", type=Path, nargs="+", metavar="FILE|DIR", help="of a folder, its round files")
+    one.set_defaults(run=_replay)
 
 
 def _seconds(text: str) -> float:
@@ -282,6 +309,79 @@ def _newest(arguments: argparse.Namespace) -> int:
         others = ", ".join(f"{count} {kind}" for kind, count in sorted(newest.counts.items())) or "no files"
         print(arguments.folder / newest.found.name if newest.found else f"no complete round file ({others})")
     return OK if newest.found else NO
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    from python_checks.stats.probe import probe
+    from python_checks.stats.replay import ParserFailed
+
+    try:
+        found = probe(arguments.parser, **_runner_options(arguments))
+    except (ParserFailed, OSError) as error:
+        return _unreadable(arguments, str(error))
+    if arguments.format == "json":
+        print(json.dumps(found.as_dict(), indent=2))
+    else:
+        print(f"{found.parser} of {arguments.parser}: field 9 is read as: {found.reads}")
+        print("\n".join(f"  {text}" for text in found.evidence))
+        print("\n".join(f"  fault: {text}" for text in found.faults), end="\n" if found.faults else "")
+        if found.stand_ins:
+            print(f"  missing here, replaced by nothing: {', '.join(found.stand_ins)}")
+    return OK if found.right else NO
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from python_checks.stats.replay import ParserFailed, replay
+
+    unjudged: list[str] = []
+    skipped: dict[str, int] = {}
+    files = [
+        folder / name for folder, names in _by_folder(arguments.paths, skipped, unjudged).items() for name in names
+    ]
+    if unjudged or not files:
+        return _unreadable(arguments, "; ".join(unjudged) or "no round file was found, so nothing was compared")
+    try:
+        report = replay(arguments.before, arguments.after, files, **_runner_options(arguments))
+    except (ParserFailed, OSError) as error:
+        return _unreadable(arguments, str(error))
+    if arguments.format == "json":
+        print(json.dumps({**report.as_dict(), "skipped": skipped}, indent=2))
+    else:
+        print("\n".join(_replay_lines(report)))
+    return NO if report.refused else OK
+
+
+def _replay_lines(report: Any) -> list[str]:
+    from ansible_collections.slomix.timetracking.plugins.filter.rows_table import rows_table
+
+    def name_of(path: str) -> str:
+        return path.rsplit(".", 1)[-1]
+
+    rows: dict[tuple[bool, str], dict[str, Any]] = {}
+    for one in report.differences:
+        row = rows.setdefault(
+            (one.allowed, name_of(one.path)),
+            {
+                "differs": name_of(one.path),
+                "times": 0,
+                "allowed": one.allowed,
+                "first in": one.file,
+                "before": str(one.before)[:40],
+                "after": str(one.after)[:40],
+                "rule": one.why,
+            },
+        )
+        row["times"] += 1
+    lines = rows_table([rows[key] for key in sorted(rows)]) if rows else []
+    counted = ", ".join(f"{count} of {fields} fields" for fields, count in sorted(report.files.items()))
+    refused = f"{len(report.refused)} differences that no rule allows" if report.refused else "nothing else differs"
+    total = sum(report.files.values())
+    return [*lines, f"{total} files ({counted}), {report.equal} equal, {report.failed} read by neither; {refused}"]
+
+
+def _runner_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    options: dict[str, Any] = {"roots": arguments.root, "timeout_s": arguments.timeout}
+    return {**options, "python": arguments.python} if arguments.python else options
 
 
 def _show(arguments: argparse.Namespace, body: dict[str, Any]) -> None:

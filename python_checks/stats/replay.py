@@ -1,0 +1,315 @@
+"""Run a site's own parser on stats files and compare: two parsers on the same files, or one on files of known content.
+
+``run_parser`` starts parser_runner.py, which says what keeps such a run harmless. ``replay`` tells whether a changed
+parser moves anything it must not: rows of 8-field files are equal to the bit, those of 9-field files differ only in
+what follows from field 9 (ALLOWED), and by the rule that field 9 is milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.slomix.timetracking.plugins.module_utils import stats_file, stats_names
+
+RUNNER = Path(__file__).with_name("parser_runner.py")
+DEFAULT_TIMEOUT_S = 120.0
+_GAP = timedelta(hours=3)
+"""Files of one map further apart than this cannot be a pair, whatever window a parser uses."""
+
+ALLOWED = {
+    "time_played_seconds": "field 9 / 1000 (1 s), or the player's own minutes x 60 (6 s)",
+    "time_display": "M:SS of time_played_seconds",
+    "dpm": "damage x 60 / time_played_seconds (1 %)",
+    "actual_playtime_seconds": "field 9 / 1000 (1 s)",
+    "round_time_seconds": "field 9 / 1000 (1 s)",
+    "round_time_source": "any text",
+}
+"""Values of a 9-field file that a parser with the right unit changes, and the rule for the new value."""
+
+
+class ParserFailed(Exception):
+    """The parser could not be run at all; the text says why."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One parser's answers: ``lines`` are canonical JSON texts, one per file in order, ``{"result"|"error", "log"}``."""
+
+    name: str
+    stand_ins: tuple[str, ...]
+    lines: tuple[str, ...]
+
+    def answers(self) -> list[dict[str, Any]]:
+        """The answers, decoded."""
+        return [json.loads(line) for line in self.lines]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that differs in one file; ``allowed`` when a rule for 9-field files covers it."""
+
+    file: str
+    path: str
+    before: Any
+    after: Any
+    allowed: bool
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass
+class Report:
+    """``files`` per number of header fields (0: no round header); ``equal`` files; the differences."""
+
+    before: str
+    after: str
+    files: dict[int, int] = field(default_factory=dict)
+    equal: int = 0
+    failed: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def refused(self) -> list[Difference]:
+        """Differences that no rule covers."""
+        return [one for one in self.differences if not one.allowed]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "files": {str(key): count for key, count in sorted(self.files.items())},
+            "equal": self.equal,
+            "failed_in_both": self.failed,
+            "differences": [one.as_dict() for one in self.differences],
+            "refused": len(self.refused),
+        }
+
+
+def run_parser(
+    parser: Path,
+    files: Sequence[Path],
+    *,
+    python: str = sys.executable,
+    roots: Sequence[Path] = (),
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> Run:
+    """Run the parser in ``parser`` (a Python file) on ``files`` with the interpreter ``python``.
+
+    The class is found by its method parse_stats_file; ``roots`` are further folders to import from. Raises
+    ParserFailed, also after ``timeout_s`` seconds.
+    """
+    with tempfile.TemporaryDirectory(prefix="rollout-parser-") as folder:
+        out = Path(folder) / "out.jsonl"
+        order = {
+            "parser": str(parser.resolve()),
+            "roots": [str(path.resolve()) for path in roots],
+            "files": [str(path.resolve()) for path in files],
+            "out": str(out),
+        }
+        # Nothing of the caller's environment: it may hold what a site's code would use to connect somewhere.
+        environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": folder, "TMPDIR": folder}
+        try:
+            done = subprocess.run(
+                [python, "-I", str(RUNNER)],
+                input=json.dumps(order),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                cwd=folder,
+                env=environment,
+                timeout=timeout_s,
+            )
+        except subprocess.TimeoutExpired:
+            raise ParserFailed(f"{parser} took more than {timeout_s:g} s for {len(files)} files") from None
+        except OSError as error:
+            raise ParserFailed(f"the interpreter {python} cannot be started: {error.strerror}") from None
+        about_file = Path(f"{out}.about")
+        if not about_file.exists():
+            tail = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise ParserFailed(f"{parser} ended the interpreter (exit code {done.returncode}): {tail[0]}")
+        about = json.loads(about_file.read_text())
+        if about["error"]:
+            raise ParserFailed(f"{parser} cannot be run: {about['error']}")
+        lines = tuple(out.read_text().splitlines())
+    if len(lines) != len(files):
+        raise ParserFailed(f"{parser} answered for {len(lines)} of {len(files)} files")
+    return Run(about["class"], tuple(about["stand_ins"]), lines)
+
+
+def replay(
+    before: Path,
+    after: Path,
+    files: Sequence[Path],
+    *,
+    python: str = sys.executable,
+    roots: Sequence[Path] = (),
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> Report:
+    """Both parsers on copies of all ``files``; raises ParserFailed.
+
+    A changed parser often lies outside the site's tree, so both may import from the folders of the first.
+    """
+    roots = [*roots, before.resolve().parent.parent, before.resolve().parent]
+    with tempfile.TemporaryDirectory(prefix="rollout-replay-") as folder:
+        staged = list(_stage(files, Path(folder)))
+        with ThreadPoolExecutor(2) as pool:
+            runs = list(
+                pool.map(
+                    lambda one: run_parser(one, staged, python=python, roots=roots, timeout_s=timeout_s),
+                    (before, after),
+                )
+            )
+        parsed = [stats_file.parse_stats(path.read_bytes()) for path in staged]
+    return compare(runs[0], runs[1], [path.name for path in files], parsed)
+
+
+def compare(before: Run, after: Run, names: Sequence[str], parsed: Sequence[stats_file.StatsFile]) -> Report:
+    """The differences of two runs over the same files."""
+    report = Report(before.name, after.name)
+    for old_line, new_line, name, stats in zip(before.lines, after.lines, names, parsed, strict=True):
+        fields = stats.header.fields if stats.header else 0
+        report.files[fields] = report.files.get(fields, 0) + 1
+        old, new = _rows(old_line), _rows(new_line)
+        if old == new:
+            report.equal += 1
+            report.failed += bool(failure(old))
+            continue
+        rescued = _rescued(old, new, stats)
+        if rescued:
+            report.differences.append(Difference(name, "(file)", failure(old), "read", True, rescued))
+            continue
+        for path, one, other in _different(old, new):
+            allowed, why = _judge(path, other, new, stats)
+            report.differences.append(Difference(name, ".".join(map(str, path)), one, other, allowed, why))
+    return report
+
+
+def failure(answer: Mapping[str, Any]) -> str:
+    """Why an answer is none; empty when the parser read the file."""
+    if "error" in answer:
+        return str(answer["error"])
+    result = answer["result"]
+    if not isinstance(result, dict):
+        return f"the answer is {type(result).__name__}, not a dictionary"
+    if result.get("success") is False or not result.get("players", True):
+        return str(result.get("error") or "no players in the answer")
+    return ""
+
+
+def _rescued(old: dict[str, Any], new: dict[str, Any], stats: stats_file.StatsFile) -> str:
+    """A sentence if a file that was lost for a field 9 that is no measurement is read now, with the right time."""
+    header = stats.header
+    if header is None or header.playtime is None or header.playtime_ms is not None:
+        return ""
+    if not failure(old) or failure(new):
+        return ""
+    times = [(path, value) for path, value in leaves(new) if path and path[-1] == "time_played_seconds"]
+    right = times and all(_judge(path, value, new, stats)[0] for path, value in times)
+    return f"{header.playtime_reason}; the file was lost, now it is read with another source of time" if right else ""
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """All values in plain data that are no container, with their paths."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield path, value
+        return
+    for key, item in items:
+        yield from leaves(item, (*path, key))
+
+
+def _rows(line: str) -> dict[str, Any]:
+    """An answer without its log lines, which are no rows; NaN as text, since it equals nothing."""
+    answer: dict[str, Any] = json.loads(line, parse_constant=str)
+    answer.pop("log", None)
+    return answer
+
+
+_ABSENT = "(absent)"
+
+
+def _different(old: Any, new: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    """Paths at which two plain values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            yield from _different(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for at, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _different(one, other, (*path, at))
+    elif type(old) is not type(new) or old != new:
+        yield path, old, new
+
+
+def _judge(path: tuple[Any, ...], value: Any, answer: dict[str, Any], stats: stats_file.StatsFile) -> tuple[bool, str]:
+    """Whether a new value of a file may differ, and the rule or the reason."""
+    header = stats.header
+    if header is None or header.playtime is None:
+        return False, "an 8-field file must give the same rows" if header else "no round header: must give the same"
+    name = str(path[-1]) if path else ""
+    if name not in ALLOWED:
+        return False, f"{name or 'the answer'} does not follow from field 9"
+    owner: Any = answer
+    for key in path[:-1]:
+        owner = owner[key]
+    rule = ALLOWED[name]
+    if name == "round_time_source":
+        return isinstance(value, str), rule
+    if name == "time_display":
+        seconds = owner.get("time_played_seconds") if isinstance(owner, Mapping) else None
+        fits = isinstance(seconds, (int, float)) and value == f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        return fits, rule
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False, f"{value!r} is no number; rule: {rule}"
+    if name == "dpm":
+        seconds, damage = owner.get("time_played_seconds"), owner.get("damage_given")
+        if not all(isinstance(one, (int, float)) for one in (seconds, damage)):
+            return False, f"no time or damage beside it; rule: {rule}"
+        expected = damage * 60 / seconds if seconds > 0 else 0.0
+        return abs(value - expected) <= max(0.01 * expected, 0.05), f"{rule}: {expected:.1f}"
+    expected_s = header.duration_s
+    if expected_s is not None and abs(value - expected_s) <= 1:
+        return True, rule
+    if name == "time_played_seconds":
+        guid = str(owner.get("guid") or owner.get("player_guid") or "")[:8].upper()
+        minutes = [p.fields["time_played_minutes"] for p in stats.players if p.guid == guid]
+        if any(one is not None and one > 0 and abs(value - one * 60) <= 6 for one in minutes):
+            return True, rule
+    return False, f"{value} is not what field 9 ({header.playtime}) or field 8 ({header.next_timelimit}) says; {rule}"
+
+
+def _stage(files: Sequence[Path], folder: Path) -> Iterator[Path]:
+    """Copies of ``files`` in their order, grouped so that an R2 still finds its R1 but a parser that lists its folder
+    for every R2 does not list thousands of names each time."""
+    groups: dict[tuple[Path, str], list[tuple[datetime, Path]]] = {}
+    for path in files:
+        name = stats_names.parse_name(path.name)
+        if name.saved is not None:
+            groups.setdefault((path.parent, name.map), []).append((name.saved, path))
+    place: dict[Path, str] = {}
+    count = 0
+    for members in groups.values():
+        last: datetime | None = None
+        for saved, path in sorted(members):
+            if last is None or saved - last > _GAP:
+                count += 1
+            last, place[path] = saved, str(count)
+    for at, path in enumerate(files):
+        target = folder / place.get(path, f"other{at}") / path.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+        yield target
