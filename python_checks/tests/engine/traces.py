@@ -76,6 +76,8 @@ def play_probe(data: Path, folder: Path, trace: str) -> list[str]:
         lua_modules="luascripts/probe.lua",
         cvars={"g_doWarmup": "1" if match.warmup else "0", **match.cvars},
         clock=VirtualClock(epoch_s=1795329000),
+        nominal_basepath=f"/home/et/etlegacy-v{trace.split('-')[1]}-x86_64",
+        nominal_homepath="/home/et/.etlegacy",
     )
     server.boot(match.map, match.timelimit_min)
     server.play(match)

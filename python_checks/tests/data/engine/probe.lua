@@ -52,6 +52,20 @@ log("==== chunk load probe-1 _VERSION=%s FindSelf=%s", _VERSION, tostring(et.Fin
 for _, name in ipairs(GLOBALS) do
     log("global %s = %s", name, type(_G[name]))
 end
+local names = {}
+for _, name in ipairs({ "os.time", "os.clock", "os.execute", "os.getenv", "os.rename", "io.open", "io.popen", "io.lines", "string.pack",
+    "table.unpack", "math.type" }) do
+    local library, field = name:match("(%a+)%.(%a+)")
+    names[#names + 1] = name .. "=" .. type(_G[library][field])
+end
+log("%s load=%s", table.concat(names, " "), type(load))
+for _, name in ipairs({ "ffi", "bit", "bit32", "jit", "luasql.sqlite3", "socket", "cjson", "lfs" }) do
+    local ok, result = pcall(require, name)
+    log("require(%s) -> %s %s", name, tostring(ok), ok and type(result) or result:match("^[^\n]*"))
+end
+log("package.path=%s", package.path)
+log("package.cpath=%s", package.cpath)
+log("LUA_PATH=%s LUA_DIRSEP=%s HOSTARCH=%s", LUA_PATH, LUA_DIRSEP, et.HOSTARCH)
 local entries = 0
 for _ in pairs(et) do
     entries = entries + 1
