@@ -174,12 +174,19 @@ def load(path: Path, roots: list[str], stand_ins: StandIns) -> types.ModuleType:
             del sys.modules[loaded]
 
 
+_WRAPPED = (staticmethod, classmethod)
+
+
 def find_parser(module: types.ModuleType) -> tuple[str, Any]:
     """``(name, what to call with a path)``: the one class with the method, or the one function of that name."""
     classes = [
         one
         for one in vars(module).values()
-        if inspect.isclass(one) and one.__module__ == module.__name__ and callable(getattr(one, METHOD, None))
+        if inspect.isclass(one)
+        and one.__module__ == module.__name__
+        and any(
+            callable(vars(base).get(METHOD)) or isinstance(vars(base).get(METHOD), _WRAPPED) for base in one.__mro__
+        )
     ]
     leaves = [one for one in classes if not any(other is not one and issubclass(other, one) for other in classes)]
     if len(set(leaves)) > 1:
