@@ -100,6 +100,12 @@ def playbook() -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
 def evidence() -> Path:
     """The folder of this world's ledger on the controller."""
     return EVIDENCE
