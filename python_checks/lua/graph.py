@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tree_sitter import Node
 
@@ -13,10 +13,10 @@ class CallGraph:
     """Named functions of a file and the references between them.
 
     An unnamed function (an argument of ``pcall``, a field without a name) belongs to the named function around it. A reference
-    counts like a call: a function that is handed on is assumed to be called.
+    counts like a call: a function that is handed on is assumed to be called. References for which ``skips`` is true do not count.
     """
 
-    def __init__(self, tree: LuaTree) -> None:
+    def __init__(self, tree: LuaTree, skips: Callable[[Node], bool] = lambda node: False) -> None:
         self.tree = tree
         self.units = [f for f in tree.functions if f.key is not None]
         self._callees: dict[Function, set[Function]] = {unit: set() for unit in self.units}
@@ -37,6 +37,8 @@ class CallGraph:
                 method = node.child_by_field_name("method")
                 found = by_method.get(tree.text(method), []) if method is not None else []
                 found = found if len(found) == 1 else []
+            if found and skips(node):
+                continue
             self._callees[caller].update(f for f in found if not self._is_own_name(f, node))
 
     def _is_own_name(self, function: Function, node: Node) -> bool:

@@ -101,7 +101,7 @@ def kind_of(source: bytes, performances: Iterable[Performance]) -> str:
             return "writer"
     if b"STATS_READY" in source and re.search(rb"curl|os\.execute|io\.popen", source):
         return "webhook"
-    return "writer" if b"gamestats" in source else "other"
+    return "writer" if b"gamestats" in source and b"endstats" not in source else "other"
 
 
 class _Judge:
@@ -441,10 +441,12 @@ def _output(play: Performance) -> dict[str, Any]:
 
 
 def _loose(data: bytes) -> Any:
+    """JSON by meaning; other texts with the lines behind the first one sorted: a writer's players come in pairs() order."""
     try:
         return strict_json(data)
     except StrictJson:
-        return data
+        first, *rest = data.decode("utf-8", "backslashreplace").split("\n")
+        return [first, *sorted(rest)]
 
 
 def _difference(mine: Any, theirs: Any) -> str:

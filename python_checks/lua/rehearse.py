@@ -11,6 +11,7 @@ A script that nobody knows is played in a process of its own with limits on time
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -47,7 +48,7 @@ class RehearsalFile:
 class RehearsalReport:
     """The outcome. ``judged`` counts plays that were judged; ``unjudged`` says in sentences what could not be.
 
-    ``remarks`` are findings that fail nothing (see ``Finding.is_remark``).
+    ``digests`` are the SHA-256 of the files that were played; ``remarks`` are findings that fail nothing (see ``Finding.is_remark``).
     """
 
     passed: bool
@@ -56,6 +57,7 @@ class RehearsalReport:
     unjudged: tuple[str, ...] = ()
     remarks: tuple[Finding, ...] = ()
     kinds: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     matches: tuple[str, ...] = ()
     interpreters: tuple[str, ...] = ()
     duration_s: float = 0.0
@@ -69,6 +71,7 @@ class RehearsalReport:
             "unjudged": list(self.unjudged),
             "remarks": [asdict(finding) for finding in self.remarks],
             "kinds": dict(self.kinds),
+            "sha256": dict(self.digests),
             "matches": list(self.matches),
             "interpreters": list(self.interpreters),
             "duration_s": round(self.duration_s, 2),
@@ -128,6 +131,7 @@ def rehearse(
         unjudged=tuple(unjudged),
         remarks=tuple(f for f in findings if f.is_remark),
         kinds=kinds,
+        digests={file.name: hashlib.sha256(file.source).hexdigest() for file in files},
         matches=tuple(Path(name).stem for name in names),
         interpreters=tuple(interpreters),
         duration_s=time.monotonic() - begun,

@@ -309,6 +309,7 @@ class _Webhook(Values):
             return
         node, units = target.node, self.graph.reach(target)
         at = node.end_byte if target.is_statement else node.start_byte
+        self.has_receiver = re.match(rb"\(\s*self\b", self._parameters(target)) is not None
         flags = [f for f in self.flags(target) if self._require_sight(f, target, at)]
         marks = [m for m in self.marks(units, at) if m not in {f.text for f in flags}]
         step = b"\t" if b"\n\t" in self.tree.source[node.start_byte : node.end_byte] else b"    "
@@ -316,6 +317,7 @@ class _Webhook(Values):
         hooks: list[bytes] = []
         if flags:
             is_given = any(isinstance(f.key[0], Binding) and f.key[0].is_parameter for f in flags)
+            is_given = is_given or any(f.text.startswith(b"self.") for f in flags)
             given = self._parameters(target) if is_given else b"()"
             up = b" or ".join(b"(%s or 0) ~= 0" % f.text if f.down == b"0" else f.text for f in flags)
             lowered = b", ".join(f.text for f in flags) + b" = " + b", ".join(f.down for f in flags)
@@ -323,8 +325,9 @@ class _Webhook(Values):
             hooks.append(b"idle = function" + given + b" " + lowered + b" end,")
         if marks:
             places = b", ".join(marks)
-            hooks.append(b"save = function() return " + places + b" end,")
-            hooks.append(b"restore = function(...) " + places + b" = ... end,")
+            receiver = b"self" if any(m.startswith(b"self.") for m in marks) else b"_"
+            hooks.append(b"save = function(" + receiver.strip(b"_") + b") return " + places + b" end,")
+            hooks.append(b"restore = function(" + receiver + b", ...) " + places + b" = ... end,")
         facts = self.facts(slots, at)
         if facts:
             hooks.append(

@@ -211,14 +211,14 @@ do
                 values[index] = kept.table
             end
         end
-        hooks.restore(unpack(values, 1, before.count))
+        hooks.restore(before.receiver, unpack(values, 1, before.count))
     end
 
-    local function remember(ok, ...)
+    local function remember(receiver, ok, ...)
         if not ok then
             return nil
         end
-        local before = { count = select("#", ...) }
+        local before = { receiver = receiver, count = select("#", ...) }
         for index = 1, before.count do
             before[index] = copy((select(index, ...)))
         end
@@ -447,7 +447,7 @@ do
                 return send(...)
             end
             local outer, arguments = attempt, { count = select("#", ...), ... }
-            attempt = { hooks = hooks, before = hooks.save and remember(pcall(hooks.save)) or nil }
+            attempt = { hooks = hooks, before = hooks.save and remember((...), pcall(hooks.save, (...))) or nil }
             return finish(outer, hooks, arguments, pcall(send, ...))
         end
     end

@@ -46,6 +46,8 @@ class Targets:
         self.graph = CallGraph(tree)
         self.result = Plan()
         self.work: list[Node] = []
+        self.has_receiver = False
+        self.printers = self.console_printers()
         self.eol = b"\r\n" if tree.source.count(b"\r\n") * 2 > tree.source.count(b"\n") else b"\n"
 
     def payload(self) -> tuple[Function, Node]:
@@ -91,11 +93,27 @@ class Targets:
         for ancestor in self.tree.ancestors(node):
             if ancestor.type == "function_call":
                 name = ancestor.child_by_field_name("name")
-                if name is not None and _LOGGER.search(self.tree.text(name)):
+                if name is not None and (
+                    _LOGGER.search(self.tree.text(name)) or self.unit_called(ancestor) in self.printers
+                ):
                     return True
             if ancestor.type == "block":
                 return False
         return False
+
+    def console_printers(self) -> set[Function]:
+        """Functions that hand one of their own parameters to the console: loggers, whatever their names."""
+        found: set[Function] = set()
+        for call in self.tree.calls:
+            name, unit = call.child_by_field_name("name"), self.graph.unit_of(call)
+            if name is None or unit is None or self.tree.api(name) not in ("et.G_Print", "et.G_LogPrint", "print"):
+                continue
+            roots = [self.tree.binding(n) for n in self.tree.descendants(call) if n.type == "identifier"]
+            if any(b is not None and b.is_parameter and b.function is unit for b in roots) or b"..." in self.tree.text(
+                call
+            ):
+                found.add(unit)
+        return found
 
     def is_compared(self, node: Node) -> bool:
         parent = self.tree.parent(node)
@@ -209,18 +227,14 @@ class Targets:
 
     def flags(self, target: Function) -> list[Flag]:
         """The busy flags of the function to protect and of all that it reaches."""
-        found = {f.key: f for unit in self.graph.reach(target) for f in self.busy_flags(unit)}
-        return sorted((f for f in found.values() if self.outlives(f.key)), key=lambda f: f.text)
+        units = self.graph.reach(target)
+        found = {f.key: f for unit in units for f in self.busy_flags(unit)}
+        return sorted((f for f in found.values() if self.outlives(f.key, units)), key=lambda f: f.text)
 
-    def outlives(self, key: Key) -> bool:
+    def outlives(self, key: Key, units: Set[Function]) -> bool:
         """False for a local that a function makes for itself; a parameter's field belongs to the caller."""
-        root = key[0]
-        return (
-            not isinstance(root, Binding)
-            or root.function is None
-            or not self.is_own_local(key, {root.function})
-            or (root.is_parameter and len(key) > 1)
-        )
+        is_parameters_field = isinstance(key[0], Binding) and key[0].is_parameter and len(key) > 1
+        return is_parameters_field or not self.is_own_local(key, units)
 
     def marks(self, units: Set[Function], at: int) -> list[bytes]:
         """What a failed attempt must take back: counted scores, and remembered values that are compared with later ones."""
@@ -258,7 +272,12 @@ class Targets:
         return sorted(text for key, text in found.items() if self.sees_key(key, at))
 
     def source_of(self, key: Key, text: bytes) -> bytes:
-        """The place's text through its owner: ``state.axis`` for ``local s = state; s.axis``."""
+        """The place's text through its owner: ``state.axis`` for ``local s = state; s.axis``.
+
+        A method's own ``self`` stays: there may be many objects, and the guard hands on the one that was called.
+        """
+        if self.has_receiver and text.startswith(b"self."):
+            return text
         root = key[0].name if isinstance(key[0], Binding) else key[0]
         if isinstance(root, bytes) and all(isinstance(k, bytes) and re.fullmatch(rb"[A-Za-z_]\w*", k) for k in key[1:]):
             return b".".join([root, *[k for k in key[1:] if isinstance(k, bytes)]])

@@ -168,7 +168,7 @@ local send = rollout_guard.protect(function(a, b)
     busy = false
     return a, nil, b
 end, { busy = function() return busy end, idle = function() busy = false end, save = function() return last, score end,
-    restore = function(...) last, score = ... end, folder = function() return folder end })
+    restore = function(_, ...) last, score = ... end, folder = function() return folder end })
 function again() return send('x') end
 """
 

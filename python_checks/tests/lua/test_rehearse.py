@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def test_a_passing_report() -> None:
     assert report.passed and report.judged == 2 * (1 + len(FAULTS))
     shown = json.loads(json.dumps(report.as_dict()))
     assert shown["passed"] is True and shown["findings"] == [] and shown["kinds"] == {"luascripts/x.lua": "webhook"}
+    assert shown["sha256"] == {"luascripts/x.lua": hashlib.sha256(fixed("oneliners")).hexdigest()}
     assert shown["matches"] == ["completed"] and shown["interpreters"] == ["lua54", "luajit"]
 
 

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from python_checks.lua.edits import Edits
 from python_checks.lua.interpreters import compile_errors
-from python_checks.lua.judge import Finding
+from python_checks.lua.judge import Finding, judge
 from python_checks.lua.recipe import CannotJudge, FixResult, fix
 from python_checks.lua.tree import LuaTree
 from python_checks.lua.webhook import plan_webhook
-from python_checks.tests.lua.conftest import WEBHOOKS, fixed, original, perform
+from python_checks.lua.webhook_targets import watched_state
+from python_checks.tests.lua.conftest import MODULE, WEBHOOKS, fixed, original, perform
 
 SMALL = b"""local busy = false
 local function send(map, round)
@@ -324,6 +326,8 @@ def test_which_switch_is_the_busy_flag(code: bytes, flags: bytes) -> None:
     found = re.search(rb"idle = function\(.*?\) (.*?) end,", output)
     lowered = found.group(1).split(b" = ")[0] if found else b""
     assert lowered == flags
+    if flags == b"self.F":
+        assert b"busy = function(self, x) return self.F end," in output
     if flags == b"arg.F":
         assert b"busy = function(arg, x) return arg.F end," in output
 
@@ -332,6 +336,33 @@ def test_a_busy_flag_out_of_sight_is_refused() -> None:
     source = b"""local function post(job) if job.busy then return end job.busy = true os.execute('curl ' .. job.text) job.busy = false end
     local function send() post({ text = 'STATS_READY' }) end function et_RunFrame() send() end"""
     assert "busy flag job.busy" in fix(source, ["webhook"]).refused_reason
+
+
+def rename_locals(source: bytes) -> bytes:
+    """Every local gets a name that says nothing."""
+    tree = LuaTree(source)
+    numbers = {id(binding): n for n, binding in enumerate(tree.bindings)}
+    edits = Edits()
+    for node in [n for n in tree.descendants(tree.root) if n.type == "identifier"]:
+        binding = tree.binding(node)
+        if binding is not None and binding.name != b"self":
+            edits.replace(node.start_byte, node.end_byte, b"v%d" % numbers[id(binding)])
+    return edits.apply(source)
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_names_of_locals_do_not_matter(name: str) -> None:
+    """With nameless locals the same is found: same steps, same posts, the same state protected."""
+    source = rename_locals(original(name))
+    assert source != original(name) or name == "encoder"
+    result = repair(source)
+    plain, nameless = (watched_state(LuaTree(s)) for s in (original(name), source))
+    assert [len(x) for x in plain] == [len(x) for x in nameless]
+    posts = [p.payload for p in perform(result.output, "hostile_names", "luajit").posts]
+    assert posts == [p.payload for p in perform(fixed(name), "hostile_names", "luajit").posts] and posts
+    for fault in ("build", "send"):
+        play = perform(result.output, "completed", "lua54", fault)
+        assert judge(MODULE, MODULE, "webhook", play) == []
 
 
 def test_an_unknown_recipe_is_an_error() -> None:
