@@ -215,7 +215,8 @@ def drift(world: World) -> str:
         return ""
     return (
         f"{world.target} holds {disk.sha256}, recorded is {recorded}: somebody changed it by hand; put the recorded"
-        " bytes back (they are in the release store), or name the file to deploy with -e lua_release_source=FILE"
+        " bytes back (they are in the release store), or, to keep the edit, copy the edited"
+        " file to the controller and name it with -e lua_release_source=FILE"
     )
 
 

@@ -82,11 +82,8 @@ def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any]) -> Dict[str, A
     elif deployed:
         guidance = f"{after.get('target')} holds the deployed release; {load.get('state')}: {load.get('reason')}"
     else:
-        held = (
-            seen.get("drift")
-            or f"{after.get('target')} holds no deployed release (last: {after.get('wish') or 'none'})"
-        )
-        guidance = f"{held}; run playbooks/phase1.yml"
+        none = f"{after.get('target')} holds no deployed release (last: {after.get('wish') or 'none'})"
+        guidance = seen.get("drift") or f"{none}; run playbooks/phase1.yml"
     return {
         "changed": False,
         "predicted": bool(seen.get("predicted")),
