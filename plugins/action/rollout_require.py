@@ -1,20 +1,22 @@
-"""Refuse a phase whose required gates do not open, on the controller. Documented in
+"""Take the site, and refuse a phase whose required gates do not open, on the controller. Documented in
 plugins/modules/rollout_require.py."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, lock
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import WAIVABLE
 from ansible_collections.slomix.timetracking.plugins.module_utils.plan import required_gates
 
 from python_checks.gates.evidence import evidence_dir, fault, groups, plan_dir
 from python_checks.gates.files import PlanError, load_plan
 from python_checks.gates.identity import body
+from python_checks.gates.locking import obstacle, take
 from python_checks.gates.requirements import Standing, standing
 
 _SPEC = {
@@ -22,6 +24,7 @@ _SPEC = {
     "waive": {"type": "str"},
     "reason": {"type": "str"},
     "waive_days": {"type": "int", "default": 1},
+    "break_lock": {"type": "str"},
     "evidence_dir": {"type": "path"},
 }
 SHORTEST_REASON = 10
@@ -48,6 +51,10 @@ class ActionModule(ActionBase):
         except (PlanError, KeyError) as error:
             raise AnsibleActionFail(f"phase {options['phase']} cannot be run: {error.args[0]}") from error
 
+        # First of all: what is judged below must not change under the run.
+        taken = "" if checking else self._take(folder, options, plan_folder)
+        held = obstacle(folder) if checking else ""
+
         def look() -> list[Standing]:
             records = ledger.read(str(folder))
             moment = datetime.now(UTC)
@@ -62,8 +69,10 @@ class ActionModule(ActionBase):
         text = "; ".join(gate.sentence() for gate in blocked)
         if broken and not text:
             text = f"the ledger in {folder} is broken: {broken}. Next: rollout evidence verify"
+        text = "; ".join(part for part in (held, text) if part)
         result = {
             "changed": False,
+            "lock": taken,
             "blocked": bool(text),
             "failed": bool(text) and not checking,
             **({} if text and not checking else {"gates": [gate.as_dict() for gate in gates]}),
@@ -72,6 +81,15 @@ class ActionModule(ActionBase):
         if text and checking:
             self._display.warning(f"check mode goes on, a real run would stop here: {result['msg']}")
         return result
+
+    @staticmethod
+    def _take(folder: Path, options: dict[str, Any], plan_folder: Path) -> str:
+        """The name under which this run has the site until it ends."""
+        purpose = f"phase {options['phase']}"
+        try:
+            return str(take(folder, purpose, break_lock=options["break_lock"] or "", plan_dir=plan_folder)["name"])
+        except (lock.LockError, ledger.LedgerError, OSError) as error:
+            raise AnsibleActionFail(f"{purpose} is refused: {error}") from error
 
     def _waive(self, options: dict[str, Any], gates: list[Standing], folder: str, variables: dict[str, Any]) -> None:
         """Record a waiver if it is allowed; fail with the reason if not."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout_require
-short_description: Refuse a phase whose required gates have no valid pass
+short_description: Take the site's lock, and refuse a phase whose required gates have no valid pass
 version_added: 0.1.0
 description:
-  - Runs on the controller; first task of every phase. It writes nothing unless a waiver is given.
+  - Runs on the controller; first task of every phase. The ledger is not written unless a waiver is given.
+  - One rollout at a time per site. The lock lies in the evidence folder, and is held until this C(ansible-playbook)
+    ends, however it ends. A lock that a power cut left over is broken by name only; see C(break_lock).
   - The ledger must be unbroken.
   - Each gate that C(playbooks/plan/plan.yml) requires must have been judged, and its newest recorded verdict must open.
   - Judging it again now must open too, since evidence may have expired and a host may have drifted.
@@ -30,13 +32,18 @@ options:
     description: Days until the waiver expires, 1 to 14.
     type: int
     default: 1
+  break_lock:
+    description:
+      - Name of a stale lock to break, as the refusal shows it, usually C({{ break_lock | default(omit) }}).
+      - A lock whose holder still runs is never broken. What was broken is noted in the ledger.
+    type: str
   evidence_dir:
     description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
     type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:
-    description: Warns in place of refusing and records no waiver.
+    description: Warns in place of refusing, records no waiver and takes no lock.
     support: full
   diff_mode:
     description: There is nothing to show.
@@ -49,6 +56,7 @@ EXAMPLES = r"""
     phase: 1
     waive: "{{ waive | default(omit) }}"
     reason: "{{ reason | default(omit) }}"
+    break_lock: "{{ break_lock | default(omit) }}"
   run_once: true
 """
 
@@ -57,6 +65,10 @@ blocked:
   description: Whether the phase may not run (the task fails then, except in check mode).
   returned: always
   type: bool
+lock:
+  description: Name of the lock that this run holds; empty in check mode.
+  returned: always
+  type: str
 gates:
   description: Each required gate with recorded (newest recorded verdict), verdict (judged now), found, required, next.
   returned: unless it fails

@@ -86,6 +86,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     from python_checks.gates import files, text
     from python_checks.gates.evidence import fault
+    from python_checks.gates.locking import standing
     from python_checks.gates.status import status
 
     folder = evidence_dir(arguments)
@@ -98,6 +99,9 @@ def _status(arguments: argparse.Namespace) -> int:
         print(
             f"THE LEDGER IS BROKEN: {broken}. Every phase is blocked. Run: rollout evidence verify --evidence {folder}"
         )
+    running = standing(folder)
+    if running:
+        print(running)
     print("\n".join(text.status_lines(rows, colour=sys.stdout.isatty())))
     return 0
 

@@ -21,14 +21,18 @@ _NOT_EVIDENCE = frozenset(
 )
 
 
+def run_process() -> int:
+    """Process id of ansible-playbook, also as seen from its forked workers."""
+    parent = multiprocessing.parent_process()
+    return parent.pid if parent is not None and parent.pid is not None else os.getpid()
+
+
 def run_id() -> str:
     """One id per ansible-playbook process, the same in all its forked workers: its start (UTC) and a short digest.
 
     From /proc (Linux): boot id, process id and start time, so that a process id used again is another run.
     """
-    parent = multiprocessing.parent_process()
-    process_id = parent.pid if parent is not None and parent.pid is not None else os.getpid()
-    return _run_id(process_id)
+    return _run_id(run_process())
 
 
 @functools.lru_cache(maxsize=4)
