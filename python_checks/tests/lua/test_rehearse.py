@@ -29,6 +29,7 @@ end
 """
 
 
+@pytest.mark.slow
 def test_phase_1_set() -> None:
     """Unpatched the file fails, patched it passes the same rehearsal on both interpreters, in time."""
     before, after = (
@@ -44,6 +45,7 @@ def test_phase_1_set() -> None:
     assert report.duration_s < 40
 
 
+@pytest.mark.slow
 def test_all_styles_patched_and_unpatched() -> None:
     """Every fixture: hostile names and both injected faults, which the unpatched ones do not survive."""
     old = [RehearsalFile(f"luascripts/{name}.lua", original(name)) for name in WEBHOOKS]
@@ -75,6 +77,7 @@ def test_a_file_that_hangs_is_ended_and_not_passed() -> None:
     assert not report.passed and (report.unjudged or report.findings)
 
 
+@pytest.mark.slow
 def test_a_file_that_eats_memory_is_ended_and_not_passed() -> None:
     greedy = b"local t = {} while true do t[#t + 1] = ('x'):rep(1e6) .. #t end"
     report = rehearse([RehearsalFile("luascripts/x.lua", greedy)], ["completed"], timeout_s=20)
