@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slomix.timetracking.plugins.module_utils import release
-from ansible_collections.slomix.timetracking.plugins.modules import lua_release
+from ansible_collections.slomix.timetracking.plugins.module_utils import release, release_store
 
 SECRET = "https://example.invalid/api/webhooks/123/canary-token"
 OLD = f'url = "{SECRET}"\nlimit = string.format("%d", 7.5)\n'.encode()
@@ -172,7 +171,7 @@ def test_a_symbolic_link_is_written_through(site: Site, run_module: RunModule, t
 
 
 def test_the_staged_name_can_be_reached_by_no_lua_modules_entry(site: Site) -> None:
-    stage = Path(lua_release.Host(NAME, str(site.target), str(site.store), None).stage)
+    stage = Path(release_store.Host(NAME, str(site.target), str(site.store), None).stage)
     assert stage.parent == site.legacy and stage.name.startswith(".") and not stage.name.endswith(".lua")
 
 
@@ -245,7 +244,7 @@ def test_stopped_after_any_step_the_next_run_ends_the_same(tmp_path: Path, run_m
         home = tmp_path / str(cut)
         site = Site(home, game.port)
         expected = final_tree(site, run_module, home)
-        host = lua_release.Host(NAME, str(site.target), str(site.store), str(site.console))
+        host = release_store.Host(NAME, str(site.target), str(site.store), str(site.console))
         plan = release.plan_deploy(host.read(), wish, "", (), 10)
         assert len(plan.steps) == steps
         Path(host.store).mkdir(parents=True)
@@ -259,15 +258,15 @@ def test_stopped_after_any_step_the_next_run_ends_the_same(tmp_path: Path, run_m
 
 @pytest.mark.parametrize("leftover", ["stage", "release", "journal"])
 def test_half_written_leftovers_are_cleaned_up(site: Site, run_module: RunModule, leftover: str) -> None:
-    host = lua_release.Host(NAME, str(site.target), str(site.store), None)
+    host = release_store.Host(NAME, str(site.target), str(site.store), None)
     Path(host.store).mkdir(parents=True)
     half = Path(host.stage)
     if leftover == "release":
-        made = Path(host.store, lua_release.NEW_PREFIX + sha256(NEW))
+        made = Path(host.store, release_store.NEW_PREFIX + sha256(NEW))
         made.mkdir()
         half = made / "file"
     elif leftover == "journal":
-        half = Path(host.store, lua_release.JOURNAL_NEW)
+        half = Path(host.store, release_store.JOURNAL_NEW)
     half.write_bytes(NEW[:10])
     predicted = run_module("lua_release", site.args(), check=True)
     real = run_module("lua_release", site.args())
@@ -362,7 +361,7 @@ def test_a_wrong_moment_refuses_warns_under_check_and_can_be_forced(
 
 
 def test_the_switch_gives_way_to_an_edit_made_while_it_was_preparing(site: Site) -> None:
-    host = lua_release.Host(NAME, str(site.target), str(site.store), None)
+    host = release_store.Host(NAME, str(site.target), str(site.store), None)
     wish = release.FileState(*lua_release.digests(NEW), len(NEW), 0, 0, 0)
     plan = release.plan_deploy(host.read(), wish, "", (), 10)
     Path(host.store).mkdir(parents=True)
@@ -377,7 +376,7 @@ def test_the_switch_gives_way_to_an_edit_made_while_it_was_preparing(site: Site)
 
 
 def test_the_world_read_back_equals_the_world_predicted(site: Site) -> None:
-    host = lua_release.Host(NAME, str(site.target), str(site.store), None)
+    host = release_store.Host(NAME, str(site.target), str(site.store), None)
     world = host.read()
     wish = release.FileState(*lua_release.digests(NEW), len(NEW), 0, 0, 0)
     plan = release.plan_deploy(world, wish, "", (), 10)
