@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.slomix.timetracking.plugins.module_utils import release, release_store
+from ansible_collections.slomix.timetracking.plugins.modules import lua_release
 
 SECRET = "https://example.invalid/api/webhooks/123/canary-token"
 OLD = f'url = "{SECRET}"\nlimit = string.format("%d", 7.5)\n'.encode()
@@ -184,7 +185,7 @@ def test_wrong_digest_missing_target_and_odd_names_are_refused(site: Site, run_m
 
 
 def test_a_second_run_at_the_same_time_is_refused(site: Site, run_module: RunModule) -> None:
-    held = lua_release.lock(str(site.store / NAME))
+    held = release_store.lock(str(site.store / NAME))
     assert "another run" in run_module("lua_release", site.args())["msg"]
     os.close(held)
     assert run_module("lua_release", site.args())["changed"]
@@ -238,7 +239,7 @@ def final_tree(site: Site, run_module: RunModule, tmp_path: Path) -> dict[str, s
 
 def test_stopped_after_any_step_the_next_run_ends_the_same(tmp_path: Path, run_module: RunModule, game: Any) -> None:
     """The real steps on real files, cut after each of them; then the module as a process."""
-    wish = release.FileState(*lua_release.digests(NEW), len(NEW), 0, 0, 0)
+    wish = release.FileState(*release_store.digests(NEW), len(NEW), 0, 0, 0)
     steps = 6
     for cut in range(steps + 1):
         home = tmp_path / str(cut)
@@ -362,7 +363,7 @@ def test_a_wrong_moment_refuses_warns_under_check_and_can_be_forced(
 
 def test_the_switch_gives_way_to_an_edit_made_while_it_was_preparing(site: Site) -> None:
     host = release_store.Host(NAME, str(site.target), str(site.store), None)
-    wish = release.FileState(*lua_release.digests(NEW), len(NEW), 0, 0, 0)
+    wish = release.FileState(*release_store.digests(NEW), len(NEW), 0, 0, 0)
     plan = release.plan_deploy(host.read(), wish, "", (), 10)
     Path(host.store).mkdir(parents=True)
     for step in plan.steps:
@@ -378,7 +379,7 @@ def test_the_switch_gives_way_to_an_edit_made_while_it_was_preparing(site: Site)
 def test_the_world_read_back_equals_the_world_predicted(site: Site) -> None:
     host = release_store.Host(NAME, str(site.target), str(site.store), None)
     world = host.read()
-    wish = release.FileState(*lua_release.digests(NEW), len(NEW), 0, 0, 0)
+    wish = release.FileState(*release_store.digests(NEW), len(NEW), 0, 0, 0)
     plan = release.plan_deploy(world, wish, "", (), 10)
     Path(host.store).mkdir(parents=True)
     for step in plan.steps:
