@@ -105,7 +105,7 @@ def check_stats(
     first: Optional[stats_file.StatsFile] = None,
     gametime: Optional[Gametime] = None,
 ) -> Checked:
-    """Check one file. ``first`` is the R1 of an R2, whose counters it continues; ``gametime`` that of the same round."""
+    """Check one file. ``first`` is the R1 of an R2, whose counters it continues; ``gametime`` is the same round's."""
     header = stats.header
     if header is None:
         return Checked(name, unjudged=(stats.reason,))
@@ -332,9 +332,9 @@ def _check_gametime(header: Header, gametime: Gametime) -> List[Violation]:
         if value is not None and not abs(value - measured) < TOLERANCE_S:
             factor = _factor(value, measured)
             text = (
-                f"{what} is {value:g} s, {gametime.name} has end - start - pauses = {gametime.end_unix:.0f} -"
-                f" {gametime.start_unix:.0f} - {gametime.pauses_s:g} = {measured:g} s: {abs(value - measured):g} s apart,"
-                f" required is less than {TOLERANCE_S:g} s" + (f"; a factor of {factor:g}" if factor else "")
+                f"{what} is {value:g} s, {gametime.name} has end - start - pauses = {gametime.end_unix:.0f}"
+                f" - {gametime.start_unix:.0f} - {gametime.pauses_s:g} = {measured:g} s: {abs(value - measured):g} s"
+                f" apart, required is less than {TOLERANCE_S:g} s" + (f"; a factor of {factor:g}" if factor else "")
             )
             found.append(Violation(rule, text, {**base, "value_s": value}))
     return found

@@ -37,7 +37,7 @@ _KINDS = {None: ROUND, "-endstats": ENDSTATS, "_ws": WEAPON_STATS, "_engagements
 @dataclass(frozen=True)
 class Name:
     """A file's name, judged. ``stamp`` (as written, local time), ``saved`` (the same, naive), ``map`` and ``round`` are
-    set for round stats and their siblings; ``end_unix`` (seconds) for a gametime. ``reason`` says why it is ``other``."""
+    set for round stats and their siblings; ``end_unix`` (seconds) for a gametime; ``reason`` for ``other``."""
 
     name: str
     kind: str

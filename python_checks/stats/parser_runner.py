@@ -1,8 +1,8 @@
 """Run a site's parser on stats files, in a process of its own: started by path, by the site's interpreter or ours.
 
 Standard library only, Python 3.9 and later; nothing of this project is imported. On standard input it gets one JSON
-object ``{"parser": path, "roots": [folder, ...], "files": [path, ...], "out": path}``; it writes one JSON line per file to ``out``, and to
-``out`` + ``.about`` what it ran (class, stand-ins, error).
+object ``{"parser": path, "roots": [folder, ...], "files": [path, ...], "out": path}``; it writes one JSON line per file
+to ``out``, and to ``out`` + ``.about`` what it ran (class, stand-ins, error).
 
 The parser's file is the site's: it may import anything. So an audit hook, which no code can take off again, refuses
 the network, other programs, and writing anywhere but into the working directory. A module that is missing and without

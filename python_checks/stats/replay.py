@@ -28,7 +28,7 @@ _GAP = timedelta(hours=3)
 """Files of one map further apart than this cannot be a pair, whatever window a parser uses."""
 
 ALLOWED = {
-    "time_played_seconds": "field 9 / 1000 (1 s), or the player's own minutes x 60 (6 s)",
+    "time_played_seconds": "field 9 / 1000 (1 s), or the player's own minutes x 60 (1 s)",
     "time_display": "M:SS of time_played_seconds",
     "dpm": "damage x 60 / time_played_seconds (1 %)",
     "actual_playtime_seconds": "field 9 / 1000 (1 s)",
@@ -44,7 +44,7 @@ class ParserFailed(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One parser's answers: ``lines`` are canonical JSON texts, one per file in order, ``{"result"|"error", "log"}``."""
+    """One parser's answers: ``lines`` are canonical JSON, one per file in order, ``{"result"|"error", "log"}``."""
 
     name: str
     stand_ins: tuple[str, ...]
@@ -288,7 +288,7 @@ def _judge(path: tuple[Any, ...], value: Any, answer: dict[str, Any], stats: sta
     if name == "time_played_seconds":
         guid = str(owner.get("guid") or owner.get("player_guid") or "")[:8].upper()
         minutes = [p.fields["time_played_minutes"] for p in stats.players if p.guid == guid]
-        if any(one is not None and one > 0 and abs(value - one * 60) <= 6 for one in minutes):
+        if any(one is not None and one > 0 and abs(value - one * 60) <= 1 for one in minutes):
             return True, rule
     return False, f"{value} is not what field 9 ({header.playtime}) or field 8 ({header.next_timelimit}) says; {rule}"
 

@@ -101,7 +101,7 @@ def test_players_of_an_r1(line: Line, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("second", "expected"),
     [
-        (player(12.0, 4.7), []),
+        (player(12.0, 4.8), []),
         (player(12.0, 4.9), ["dead_over_played"]),
         (player(7.4, 0.0), ["not_positive"]),
         (player(3.0, 3.1), []),  # reconnected: the values are R2's own

@@ -96,6 +96,7 @@ def test_any_name_is_read_back(name: str) -> None:
     ("old", "new", "says"),
     [
         (b"\\16 40 120 6 3 9", b"\\16 40 120 6 3", "4 weapon numbers, the mask 16 requires 5"),
+        (b"\\16 40 120 6 3 9", b"\\16 40 120 6 3 9 1", "6 weapon numbers, the mask 16 requires 5"),
         (b"\\16 40 120 6 3 9", b"\\24 40 120 6 3 9", "5 weapon numbers, the mask 24 requires 10"),
         (b"\\16 40", b"\\0 40", "the weapon mask 0 is not of 1 to 28 weapons"),
         (b"\\16 40", b"\\268435456 40", "not of 1 to 28"),

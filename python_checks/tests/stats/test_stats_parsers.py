@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.slomix.timetracking.plugins.module_utils import stats_file
 
 from python_checks import cli
 from python_checks.stats.compose import Line, Round
 from python_checks.stats.probe import Probe, probe
-from python_checks.stats.replay import ParserFailed, replay, run_parser
+from python_checks.stats.replay import ParserFailed, Run, compare, replay, run_parser
 
 ROOT = Path(__file__).resolve().parents[3]
 FEBRUARY = ROOT / "molecule/world/slomix_vm/opt_slomix/bot/community_stats_parser.py"
@@ -338,6 +339,34 @@ def test_replay_refuses_everything_else(old: str, new: str, where: str, tmp_path
     after.write_text(before.read_text().replace(old, new))
     report = replay(before, after, files(tmp_path)[:4])
     assert any(one.path.startswith(where) for one in report.refused), report.differences
+
+
+@pytest.mark.parametrize(
+    ("after", "refused"),
+    [
+        ({}, []),
+        ({"dpm": 403.0}, ["dpm"]),
+        ({"dpm": "many"}, ["dpm"]),
+        ({"time_display": "7:22"}, ["time_display"]),
+        ({"time_played_seconds": 439}, ["time_display", "time_played_seconds"]),
+        ({"time_played_seconds": True}, ["dpm", "time_display", "time_played_seconds"]),
+        ({"time_played_seconds": 442, "dpm": 407.2, "time_display": "7:22"}, []),
+        ({"time_played_seconds": 444, "dpm": 405.4, "time_display": "7:24"}, []),
+        ({"kills": 7}, ["kills"]),
+        ({"round_time_source": 9}, ["round_time_source"]),
+    ],
+)
+def test_rules_for_what_may_differ_in_a_nine_field_file(after: dict[str, object], refused: list[str]) -> None:
+    """Field 9 is 441250 ms, the player's own time 7.4 min, his damage 3000."""
+    row: dict[str, object] = {"guid": "AABBCCDD", "damage_given": 3000, "kills": 6}
+    old = {**row, "time_played_seconds": 441250, "dpm": 0.4, "time_display": "7354:10"}
+    new = {**row, "time_played_seconds": 441, "dpm": 408.2, "time_display": "7:21", "round_time_source": "field9"}
+    runs = [Run("P", (), (json.dumps({"result": {"players": [one]}}),)) for one in (old, {**new, **after})]
+    data = Round(playtime="441250").data()
+    report = compare(runs[0], runs[1], ["x"], [stats_file.parse_stats(data)])
+    assert sorted(one.path.rsplit(".", 1)[1] for one in report.refused) == refused
+    eight = compare(runs[0], runs[1], ["x"], [stats_file.parse_stats(Round().data())])
+    assert len(eight.refused) == len(eight.differences) > 3
 
 
 def test_a_file_that_was_lost_and_is_read_now_is_allowed(tmp_path: Path) -> None:
