@@ -106,6 +106,12 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def inventory() -> Path:
+    """The folder of this world's inventory."""
+    return INVENTORY
+
+
+@pytest.fixture(scope="session")
 def evidence() -> Path:
     """The folder of this world's ledger on the controller."""
     return EVIDENCE
