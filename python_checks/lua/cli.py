@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from python_checks.lua.scan.cli import register as register_scan
+
 CLEAN, FINDINGS, UNKNOWN = 0, 1, 2
 
 
@@ -17,6 +19,7 @@ def register(subparsers: Any) -> None:
     lua = subparsers.add_parser("lua", help="fix and rehearse Lua files of an ET:Legacy server")
     commands = lua.add_subparsers(dest="lua_command", required=True, metavar="COMMAND")
 
+    register_scan(commands, _guarded)
     fixing = commands.add_parser(
         "fix",
         help="apply codemods to a file",
