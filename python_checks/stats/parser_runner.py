@@ -43,6 +43,7 @@ _REFUSED = (
     "os.posix_spawn",
     "os.kill",
     "pty.spawn",
+    "sqlite3.connect",
 )
 _WRITES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")

@@ -234,6 +234,7 @@ def test_probe_keeps_the_line_on_the_source_of_the_time(tmp_path: Path) -> None:
         ("import socket\nsocket.create_connection(('127.0.0.1', PORT))", "socket."),
         ("import subprocess\nsubprocess.run(['true'])", "subprocess.Popen"),
         ("open(HERE + '/left', 'w')", "wanted to write"),
+        ("import sqlite3\nsqlite3.connect(HERE + '/left')", "sqlite3.connect"),
         ("import os\nos.mkdir(HERE + '/left')", "os.mkdir"),
         ("import os\nos.environ['HOME_SECRET']", "KeyError"),
     ],
