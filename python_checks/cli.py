@@ -13,7 +13,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-GROUPS = ("python_checks.gates.commands", "python_checks.lua.cli", "python_checks.stats.commands")
+GROUPS = (
+    "python_checks.gates.commands",
+    "python_checks.run.commands",
+    "python_checks.lua.cli",
+    "python_checks.stats.commands",
+)
 
 # The root is a collection; this makes its import name work in plain Python as it does under Ansible.
 _COLLECTIONS = Path(__file__).resolve().parents[1] / ".collections"

@@ -1,40 +1,41 @@
 """``rollout status | gate | log | evidence | plan``: read the ledger and say where the rollout stands. They measure
-nothing and touch no host."""
+nothing and touch no host, except for ``gate --wait``."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-DEFAULT_EVIDENCE = "evidence/demo"
-ENVIRONMENT = "ROLLOUT_EVIDENCE_DIR"
+from python_checks.gates.options import DEFAULT_EVIDENCE, evidence_options, named_evidence, site_options
+
 # `rollout evidence verify`: the ledger could not be looked at, which is neither intact nor broken.
 UNREADABLE = 2
 
 
 def register(commands: Any) -> None:
     """Add the subcommands of this group."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--evidence",
-        metavar="DIR",
-        help=f"folder of the ledger (${ENVIRONMENT}, else {DEFAULT_EVIDENCE} of the checkout)",
-    )
+    common = evidence_options()
     one = commands.add_parser(
         "status", parents=[common], help="the plan's steps with state, verdict, age and the next thing to do"
     )
     one.set_defaults(run=_status)
     one = commands.add_parser(
         "gate",
-        parents=[common],
-        help="judge a phase's gate on what is recorded",
+        parents=[common, site_options()],
+        help="judge a phase's gate on what is recorded; with --wait measure anew until it is decided",
         description="Exit code: 0 pass, 1 fail, 2 error, 3 inconclusive or expired, 4 blocked, 5 waived.",
     )
+    one.add_argument(
+        "--wait",
+        type=_duration,
+        metavar="MINUTES",
+        help="measure anew (playbooks/gate.yml) and judge, again and again while it is undecided, at most so long",
+    )
+    one.add_argument("--every", type=_duration, default=60.0, metavar="SECONDS", help="between two measurements (60)")
     one.add_argument("phase", type=int, metavar="PHASE")
     one.add_argument("--json", action="store_true", help="the verdict as JSON")
     one.set_defaults(run=_gate)
@@ -66,6 +67,13 @@ def register(commands: Any) -> None:
     one.set_defaults(run=_lint)
 
 
+def _duration(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no length of time")
+    return number
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -77,7 +85,7 @@ def evidence_dir(arguments: argparse.Namespace) -> Path:
     """The ledger's folder: option, environment, or the demo's below the checkout."""
     from python_checks.gates.files import ROOT
 
-    named = arguments.evidence or os.environ.get(ENVIRONMENT)
+    named = named_evidence(arguments)
     return Path(named) if named else ROOT / DEFAULT_EVIDENCE
 
 
@@ -119,6 +127,10 @@ def _gate(arguments: argparse.Namespace) -> int:
         why = "not in the plan" if phase is None else "not built yet"
         print(f"phase {arguments.phase} has no gate: it is {why}; see rollout status")
         return EXIT_CODES["error"]
+    if arguments.wait is not None:
+        from python_checks.run.waiting import wait
+
+        return wait(phase, arguments)
     folder = evidence_dir(arguments)
     verdict = judge_gate(phase["gate"], ledger.read(str(folder)), now=datetime.now(UTC), ledger_fault=fault(folder))
     if arguments.json:

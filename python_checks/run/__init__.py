@@ -1,0 +1,1 @@
+"""``rollout run`` and ``rollout gate --wait``: playbooks through ansible-runner, shown step by step, nothing secret kept."""

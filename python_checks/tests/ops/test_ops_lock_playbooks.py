@@ -1,0 +1,110 @@
+"""The lock in real ansible-playbook runs: held while one acts, free after its end, told to whoever comes meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, lock
+
+from python_checks.tests.ops.conftest import OpsSite
+
+Background = Callable[[subprocess.Popen[str]], subprocess.Popen[str]]
+REQUIRE = {
+    "name": "Require",
+    "run_once": True,
+    "slomix.timetracking.rollout_require": {"phase": 0, "break_lock": "{{ break_lock | default(omit) }}"},
+}
+LOCK = {
+    "name": "Lock",
+    "run_once": True,
+    "slomix.timetracking.rollout_lock": {"purpose": "a way back", "break_lock": "{{ break_lock | default(omit) }}"},
+}
+PAUSE = {"name": "Act", "ansible.builtin.command": {"cmd": "sleep 30"}, "changed_when": True}
+
+
+def wait_held(site: OpsSite, process: subprocess.Popen[str]) -> lock.Holder:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        found = lock.look(str(site.evidence))
+        if found is not None:
+            return found
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    raise AssertionError("the run did not take the lock")
+
+
+def wait_free(site: OpsSite) -> None:
+    until = time.monotonic() + 5
+    while lock.look(str(site.evidence)) is not None:
+        assert time.monotonic() < until, "the lock was not given back"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("task", [REQUIRE, LOCK], ids=["require", "lock"])
+@pytest.mark.parametrize("last", [{"ansible.builtin.ping": {}}, {"ansible.builtin.fail": {"msg": "no"}}])
+def test_it_is_given_back_at_the_end_even_of_a_failure(site: OpsSite, task: Any, last: Any) -> None:
+    code, out = site.play(site.playbook({"tasks": [task, {"name": "Last", **last}]}))
+    assert (code == 0) == ("ansible.builtin.ping" in last), out
+    wait_free(site)
+    assert "changed=0" in out
+
+
+def test_a_second_operator_is_told_who_acts_and_a_kill_gives_it_back(site: OpsSite, background: Background) -> None:
+    first = background(site.start(site.playbook({"tasks": [REQUIRE, PAUSE]}, name="first.yml")))
+    holder = wait_held(site, first)
+    second = site.playbook({"tasks": [REQUIRE]}, name="second.yml")
+    code, out = site.play(second)
+    assert code != 0
+    for word in ("phase 0 is refused", holder.name, holder.operator, "is running", "one rollout at a time", "Next:"):
+        assert word in out
+    code, out = site.play(second, "-e", f"break_lock={holder.name}")
+    assert code != 0 and "cannot be broken" in out
+    code, out = site.play(second, "--check")
+    assert code == 0 and "a real run would stop here" in out and holder.name in out
+    screen = site.rollout("status", "--evidence", str(site.evidence)).stdout
+    assert f"running now: phase 0 by {holder.operator}" in screen
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    wait_free(site)
+    assert site.play(second)[0] == 0
+
+
+def test_what_a_power_cut_left_is_broken_by_name_and_noted(site: OpsSite, background: Background) -> None:
+    first = background(site.start(site.playbook({"tasks": [LOCK, PAUSE]}, name="first.yml")))
+    holder = wait_held(site, first)
+    os.kill(holder.keeper, signal.SIGKILL)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    second = site.playbook({"tasks": [REQUIRE]}, name="second.yml")
+    code, out = site.play(second)
+    assert code != 0 and "is stale" in out and f"-e break_lock={holder.name}" in out
+    assert "LOCKED" in site.rollout("status", "--evidence", str(site.evidence)).stdout
+    assert site.play(second, "-e", "break_lock=somebody")[0] != 0
+    assert site.records() == []
+    code, out = site.play(second, "-e", f"break_lock={holder.name}")
+    assert code == 0, out
+    (note,) = site.records()
+    assert note["kind"] == "note" and note["result"]["lock"] == holder.name
+    assert ledger.verify(str(site.evidence)).intact
+    assert site.play(second, "-e", f"break_lock={holder.name}")[0] == 0, "the same command again is no error"
+
+
+def test_check_mode_takes_nothing(site: OpsSite) -> None:
+    code, out = site.play(site.playbook({"tasks": [REQUIRE, LOCK]}), "--check")
+    assert code == 0, out
+    assert not site.evidence.exists()
+
+
+def test_a_way_back_is_refused_on_a_broken_ledger(site: OpsSite) -> None:
+    site.record("0.1", "verify")
+    path = site.evidence / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"links":1', '"links":2'))
+    code, out = site.play(site.playbook({"tasks": [LOCK]}))
+    assert code != 0 and "rollout evidence verify" in out
+    assert lock.look(str(site.evidence)) is None
