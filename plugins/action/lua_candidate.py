@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils.masking import mask, secrets
 
@@ -39,12 +37,13 @@ class ActionModule(ActionBase):
         """The task's result; see RETURN. Nothing on the host changes, so ``changed`` is false."""
         super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=_SPEC)
+        from python_checks.candidate import fetch, keep, read, sha256
         from python_checks.lua.recipe import CannotJudge, fix
 
         build = Path(options["build_dir"])
-        running = self._fetch(options["running"], build)
+        running = fetch(self._connection, options["running"], build)
         kind = "file" if options["source"] else "running"
-        source = _read(options["source"]) if options["source"] else running
+        source = read(options["source"]) if options["source"] else running
         try:
             fixed = fix(source, options["recipes"], options["file"])
         except (CannotJudge, KeyError) as error:
@@ -52,8 +51,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = {
             "changed": False,
             "file": options["file"],
-            "source": {"kind": kind, "sha256": _sha256(source)},
-            "running": {"path": options["running"], "sha256": _sha256(running)},
+            "source": {"kind": kind, "sha256": sha256(source)},
+            "running": {"path": options["running"], "sha256": sha256(running)},
             "recipes": options["recipes"],
             "edited": fixed.changed,
             "edits": list(fixed.actions),
@@ -69,7 +68,7 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"{text}; put them into {options['source']} or fix the running file",
             }
-        result["candidate"] = _keep(build / "candidates", options["file"], fixed.output)
+        result["candidate"] = keep(build / "candidates", options["file"], fixed.output)
         result["rehearsal"] = {
             "candidate": self._rehearse(options, fixed.output, build),
             "unpatched": self._rehearse(options, source, build) if fixed.changed else None,
@@ -77,28 +76,16 @@ class ActionModule(ActionBase):
         problem = why_not(result["rehearsal"])
         return {**result, "failed": True, "msg": problem} if problem else result
 
-    def _fetch(self, path: str, build: Path) -> bytes:
-        """The remote file's bytes, by file transfer: a module's answer would show them at -vvv."""
-        build.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=build, prefix=".fetch-") as folder:
-            local = Path(folder) / "file"
-            try:
-                self._connection.fetch_file(path, str(local))
-                return local.read_bytes()
-            except (AnsibleError, OSError) as error:
-                raise AnsibleActionFail(
-                    f"the running file {path} cannot be read: {error}; name the right path"
-                ) from error
-
     @staticmethod
     def _rehearse(options: dict[str, Any], content: bytes, build: Path) -> dict[str, Any]:
         """The report of this very file, matches and engine; from the cache when it was rehearsed before."""
+        from python_checks.candidate import sha256, write
         from python_checks.engine import MatchError
         from python_checks.lua.rehearse import WEBHOOK_MATCHES, RehearsalFile, rehearse
 
         matches: Sequence[str] = options["matches"] or WEBHOOK_MATCHES
-        names = [_sha256(content), options["file"], *matches, _code_digest()]
-        cached = build / "rehearsals" / f"{_sha256(json.dumps(names).encode())}.json"
+        names = [sha256(content), options["file"], *matches, _code_digest()]
+        cached = build / "rehearsals" / f"{sha256(json.dumps(names).encode())}.json"
         try:
             kept: dict[str, Any] = json.loads(cached.read_text())
             return {**kept, "cached": True}
@@ -109,10 +96,10 @@ class ActionModule(ActionBase):
         except (MatchError, ValueError) as error:
             raise AnsibleActionFail(f"{options['file']} cannot be rehearsed: {error}") from error
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        fresh = {**report.as_dict(), "sha256": _sha256(content), "rehearsed_at": now}
+        fresh = {**report.as_dict(), "sha256": sha256(content), "rehearsed_at": now}
         if not report.unjudged:
             # What could not be judged (a timeout) may be judged next time; a verdict on these bytes stays.
-            _write(cached, json.dumps(fresh, indent=2).encode())
+            write(cached, json.dumps(fresh, indent=2).encode())
         return {**fresh, "cached": False}
 
 
@@ -131,35 +118,6 @@ def why_not(rehearsal: dict[str, Any]) -> str:
     if unpatched is not None and unpatched["passed"]:
         return "the file passes the rehearsal without the fix, so the rehearsal proves nothing; nothing was deployed"
     return ""
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise AnsibleActionFail(f"the source {path} cannot be read on the controller: {error}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(content)
-    Path(name).replace(path)
-
-
-def _keep(folder: Path, file: str, content: bytes) -> dict[str, Any]:
-    """Keep the candidate by its digest, readable by its owner only: it holds the webhook's URL."""
-    sha256 = _sha256(content)
-    path = folder / sha256 / Path(file).name
-    if not path.is_file() or _sha256(path.read_bytes()) != sha256:
-        _write(path, content)
-    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    return {"path": str(path.resolve()), "sha256": sha256, "sha1": sha1, "size": len(content)}
 
 
 def _code_digest() -> str:

@@ -10,12 +10,11 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-MODULE = "slomix.timetracking.lua_release"
-
 
 class ActionModule(ActionBase):
     """``content_path`` (controller) becomes ``content_b64``; a text lookup would not carry every byte."""
 
+    _module = "slomix.timetracking.lua_release"
     _supports_check_mode = True
     _supports_async = False
 
@@ -31,5 +30,5 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail(f"the candidate {path} cannot be read on the controller: {error}") from error
             arguments["content_b64"] = base64.b64encode(content).decode()
             arguments.setdefault("sha256", hashlib.sha256(content).hexdigest())
-        result: dict[str, Any] = self._execute_module(MODULE, module_args=arguments, task_vars=task_vars)
+        result: dict[str, Any] = self._execute_module(self._module, module_args=arguments, task_vars=task_vars)
         return result

@@ -78,6 +78,8 @@ class World:
     damaged: Tuple[str, ...] = ()
     obstacle: str = ""
     """Why the target cannot be replaced with owner and mode kept; empty when it can."""
+    source_variable: str = "lua_release_source"
+    """The playbook's variable that names a file to deploy in place of the target's own bytes."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +218,19 @@ def drift(world: World) -> str:
     return (
         f"{world.target} holds {disk.sha256}, recorded is {recorded}: somebody changed it by hand; put the recorded"
         " bytes back (they are in the release store), or, to keep the edit, copy the edited"
-        " file to the controller and name it with -e lua_release_source=FILE"
+        f" file to the controller and name it with -e {world.source_variable}=FILE"
     )
+
+
+def renewed(world: World) -> World:
+    """The world in which the bytes on disk are the original: for a file that a newer version legitimately replaced.
+
+    What was recorded about the older version ends there; its releases stay in the store.
+    """
+    disk = _required_on_disk(world)
+    if world.journal is None:
+        return world
+    return replace(world, journal=Journal(world.target, disk.sha256, disk.sha256, previous=settled(world).current))
 
 
 def _plan(world: World, disk: FileState, wish: Release, kind: str, keep: int) -> Plan:

@@ -26,8 +26,16 @@ NEW_PREFIX = ".new-"
 class Host:
     """The target and its store on this host: reads the world, performs the steps of a plan."""
 
-    def __init__(self, name: str, target: str, store_dir: str, console_log: Optional[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        store_dir: str,
+        console_log: Optional[str],
+        source_variable: str = release.World.source_variable,
+    ) -> None:
         self.name = name
+        self.source_variable = source_variable
         self.target = os.path.realpath(target)
         self.store = os.path.join(store_dir, name)
         self.console_log = console_log
@@ -59,6 +67,7 @@ class Host:
             tuple(litter),
             tuple(damaged),
             self._obstacle(disk),
+            self.source_variable,
         )
 
     def _release(self, sha256: str) -> release.Release:
