@@ -6,7 +6,7 @@ WORLD := molecule/world/world.py
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo up down test unit molecule lint bench clean
+.PHONY: help setup demo up down test unit nightly molecule lint bench clean
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | column -t -s $$'\t'
 
@@ -16,7 +16,7 @@ setup: .venv/.ready ## install what the project needs (Debian packages as root o
 	scripts/setup.sh
 
 demo: setup ## the whole story in one command: the defect, phase 0, phase 1, the proof
-	python -m scripts.demo
+	PYTHONPATH=.collections python -m scripts.demo
 
 up: setup ## build and boot the two-host world called demo, and leave it up
 	python $(WORLD) up --name demo
@@ -29,6 +29,10 @@ test: setup lint unit molecule ## every test; what .ci/run calls
 unit: setup ## everything but Molecule: pure code, modules as processes, engine, Lua, the world from outside
 	pytest -n 2 --dist loadfile -q -m "not world and not slow"
 	pytest -q -m world
+
+nightly: setup ## the slow tests and the long fuzz runs, on top of `make test`
+	ROLLOUT_FUZZ_EXAMPLES=20000 pytest -n 2 --dist loadfile -q -m "slow and not world" python_checks/tests
+	ROLLOUT_FUZZ_EXAMPLES=20000 pytest -q python_checks/tests/stats
 
 molecule: setup ## whole phases on the two-host world
 	scripts/molecule.sh

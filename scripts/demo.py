@@ -10,8 +10,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from ansible_collections.slomix.timetracking.plugins.module_utils.ledger import read
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLD = ROOT / "molecule" / "world" / "world.py"
@@ -117,6 +120,42 @@ def describe(rows: dict[str, dict[int, tuple[int, int]]], map_name: str) -> str:
     return f"{map_name}: " + ", ".join(parts)
 
 
+def summary(records: Sequence[Mapping[str, Any]], before: str, after: str) -> str:
+    """One screen from the ledger: what was found, what was changed, what is proven."""
+
+    def newest(step: str, leg: str) -> Mapping[str, Any]:
+        return [r["result"] for r in records if (r.get("step"), r.get("leg")) == (step, leg)][-1]
+
+    def first_change(step: str) -> Mapping[str, Any]:
+        return next(
+            r["result"] for r in records if (r.get("step"), r.get("leg")) == (step, "action") and r["result"]["changed"]
+        )
+
+    unit, monitors, webhook = first_change("0.1"), first_change("0.2"), first_change("1.6")
+    rehearsal = newest("1.5", "verify")["rehearsal"]["candidate"]
+    verdicts = {r["result"]["gate"]: r["result"] for r in records if r["kind"] == "verdict"}
+    lines = [
+        "",
+        "Found",
+        f"  {before}",
+        f"  0.1 et-stats-webhook.service: {'enabled' if unit['before']['enabled'] else 'disabled'}, "
+        f"{'running' if unit['before']['running'] else 'stopped'}",
+        f"  0.2 log_monitor.sh: {len(monitors['before']['instances'])} instances",
+        f"  0.3 Lua files that could run: {newest('0.3', 'verify')['summary']['files']}",
+        f"  0.5 SHOW_TIMING_DUAL: {newest('0.5', 'verify')['state']}, the bot takes it as {newest('0.5', 'verify')['effective']}",
+        "Changed",
+        *(f"  {step} {act}" for step, result in (("0.1", unit), ("0.2", monitors)) for act in result["actions"]),
+        f"  1.6 {webhook['after']['target']}",
+        f"      {webhook['before']['sha256'][:16]} -> {webhook['after']['sha256'][:16]}; the old bytes are kept as a release",
+        "Proven",
+        f"  {after}",
+        f"  1.5 {rehearsal['judged']} rehearsed plays on {' and '.join(rehearsal['interpreters'])}; the file as it was failed them",
+        *(f"  {gate}: {v['verdict'].upper()}  {v['asks']}" for gate, v in verdicts.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Run the demo; exit code 0 only when gate 1 passed."""
     started = time.monotonic()
@@ -141,14 +180,13 @@ def main() -> int:
     print(f"      {describe(after_rows, AFTER[1])}")
     print(f"      console: {len(after_errors) - len(before_errors)} new Lua error lines")
     step("gate 1", playbook("gate", "-e", "phase=1"))
-    print()
-    status = subprocess.run(["rollout", "status", "--evidence", str(EVIDENCE)], cwd=ROOT)
+    print(summary(read(str(EVIDENCE)), describe(before_rows, BEFORE[1]), describe(after_rows, AFTER[1])))
     verify = subprocess.run(["rollout", "evidence", "verify", "--evidence", str(EVIDENCE)], cwd=ROOT)
     minutes, seconds = divmod(int(time.monotonic() - started), 60)
     print(
         f"\n{minutes} min {seconds} s. The world is up: `make down` removes it; README.md, 'Explore', says what to try."
     )
-    return status.returncode or verify.returncode
+    return verify.returncode
 
 
 if __name__ == "__main__":
