@@ -17,6 +17,7 @@ GROUPS = (
     "python_checks.gates.commands",
     "python_checks.run.commands",
     "python_checks.lua.cli",
+    "python_checks.source.cli",
     "python_checks.stats.commands",
 )
 

@@ -1,0 +1,508 @@
+"""Recipe ``headshot-leaderboard``: headshot kills over kills, without the join that repeats them (domain.md 8).
+
+The target is the one query that sums ``headshot_kills`` and the hits of joined weapon rows. The join goes, hits become kills, the
+threshold in hits becomes half as many kills (1000 -> 500), the output columns keep their order, and labels that say "hits" follow.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import libcst as cst
+
+from python_checks.source import sqltext
+from python_checks.source.tree import Edits, Plan, Refusal, SourceTree, called, number_value, string_value
+from python_checks.source.web_formulas import generated_players
+
+WEAPONS = "weapon_comprehensive_stats"
+PLAYERS = "player_comprehensive_stats"
+DEFAULT_MIN_KILLS = 500
+_HEADSHOTS = re.compile(r"\bSUM\s*\([^()]*\bheadshot_kills\b[^()]*\)", re.IGNORECASE)
+_SUM = r"\bSUM\s*\("
+_END = re.compile(
+    r"\b(WHERE|GROUP\s+BY|ORDER\s+BY|HAVING|LIMIT|OFFSET|UNION|(?:(?:LEFT|RIGHT|FULL|INNER|CROSS)\s+(?:OUTER\s+)?)?JOIN)\b",
+    re.IGNORECASE,
+)
+_SHARED = ("round_id", "player_guid", "player_name", "round_number", "round_date", "map_name")
+_PLACEHOLDER = r"%s|\?|\$\d+|%\(\w+\)s|:\w+|\{[^{}]*\}"
+_ABOUT_HEADSHOTS = re.compile(r"^hs$|head_?shot", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SQL text in a file: ``text`` without quotes, each character at ``offsets`` in the file."""
+
+    node: cst.CSTNode
+    text: str
+    offsets: tuple[int, ...]
+
+    def edit(self, edits: Edits, start: int, end: int, new: str) -> None:
+        """Replace ``text[start:end]``, also where the string is put together of pieces."""
+        runs: list[list[int]] = []
+        for at in self.offsets[start:end]:
+            if runs and at == runs[-1][1]:
+                runs[-1][1] = at + 1
+            else:
+                runs.append([at, at + 1])
+        for index, (first, last) in enumerate(runs):
+            edits.replace(first, last, new.encode("ascii") if index == 0 else b"")
+
+
+def queries(tree: SourceTree) -> list[Query]:
+    """The SQL texts of a file."""
+    found = []
+    for node in tree.nodes:
+        if not isinstance(node, cst.BaseString) or isinstance(tree.parent(node), cst.ConcatenatedString):
+            continue
+        text = string_value(node)
+        if text and sqltext.is_query(text):
+            found.append(_query(tree, node))
+    return found
+
+
+def _query(tree: SourceTree, node: cst.CSTNode) -> Query:
+    text, offsets = "", list[int]()
+    for piece in tree.below(node):
+        start, end = 0, 0
+        if isinstance(piece, cst.SimpleString):
+            start, end = tree.span(piece)
+            lead = len(piece.prefix) + len(piece.quote)
+            start, end = start + lead, end - len(piece.quote)
+        elif isinstance(piece, (cst.FormattedStringText, cst.FormattedStringExpression)):
+            start, end = tree.span(piece)
+        # What stands inside of {} belongs to that expression's piece.
+        if end <= start or any(isinstance(h, cst.FormattedStringExpression) for h in tree.ancestors(piece)):
+            continue
+        # One character for each byte keeps positions; SQL keywords and columns are ASCII.
+        text += tree.body[start:end].decode("latin-1")
+        offsets += range(start, end)
+    return Query(node, text, tuple(offsets))
+
+
+def plan_headshots(tree: SourceTree) -> Plan:
+    """Plan the edits. Raises Refusal."""
+    about = [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    wrong = [q for q in about if re.search(rf"\b{WEAPONS}\b", q.text, re.IGNORECASE)]
+    if not wrong:
+        if any(_is_right(q) for q in about):
+            return Plan()
+        raise Refusal(
+            "looked for the headshot leaderboard's query (it sums headshot_kills and joins weapon_comprehensive_stats for hits), found "
+            f"none among {len(queries(tree))} queries"
+        )
+    if len(wrong) > 1:
+        lines = ", ".join(str(tree.line(q.node)) for q in wrong)
+        raise Refusal(
+            f"looked for one query that sums headshot_kills over joined weapon rows, found {len(wrong)} (lines {lines})"
+        )
+    query = wrong[0]
+    plan = Plan()
+    line = tree.line(query.node)
+    joined = _join(query, line)
+    if not re.search(rf"\b{PLAYERS}\b", query.text, re.IGNORECASE):
+        raise Refusal(f"line {line}: looked for {PLAYERS} in the query's FROM, found none")
+    summed = re.search(_SUM + r"[^()]*?(?P<dot>\b\w+\.)?headshot_kills", query.text, re.IGNORECASE)
+    dot = (summed["dot"] if summed else None) or ""
+    for start, end, new in joined.cuts:
+        query.edit(plan.edits, start, end, new)
+    rest = _mask(query.text, joined.cuts)
+    kills = f"SUM({dot}kills)"
+    replaced = _hits_to_kills(query, plan, rest, joined, dot, kills, line)
+    _threshold(tree, query, plan, rest, replaced)
+    renamed = _labels(tree, query, plan)
+    plan.actions[:0] = [
+        f"line {line}: the join with {WEAPONS} is gone, so headshot kills and kills count once per round",
+        f"line {line}: {len(replaced)} uses of the weapons' hits are {kills} now: headshot kill rate = headshot kills / kills",
+    ]
+    if renamed:
+        plan.actions.append(f"labels that said hits say kills: lines {', '.join(map(str, renamed))}")
+    return plan
+
+
+@dataclass(frozen=True)
+class _Join:
+    """What goes: ``cuts`` as (start, end, replacement), the weapons' ``alias`` in the query, the columns that hold hits."""
+
+    cuts: tuple[tuple[int, int, str], ...]
+    alias: str
+    hits: tuple[str, ...]
+
+
+def _join(query: Query, line: int) -> _Join:
+    """Find the join with weapon rows: of the table, of a subquery on it, or of a CTE on it."""
+    text = query.text
+    name = rf"(?:{WEAPONS})"
+    cuts: list[tuple[int, int, str]] = []
+    hits = {"hits"}
+    for cte in re.finditer(r"(?:\bWITH\s+|,\s*)(?P<name>\w+)\s+AS\s*\(", text, re.IGNORECASE):
+        close = _closing(text, cte.end() - 1)
+        body = text[cte.end() : close]
+        if re.search(name, body, re.IGNORECASE) and not _HEADSHOTS.search(body):
+            hits |= _hit_columns(body)
+            name = rf"(?:{WEAPONS}|{cte['name']})"
+            behind = re.compile(r"\s*,\s*").match(text, close + 1)
+            if text[cte.start() : cte.start() + 4].upper() == "WITH":
+                # Alone: WITH goes too; followed by others: WITH stays for them.
+                end = behind.end() if behind else re.compile(r"\s*").match(text, close + 1).end()  # type: ignore[union-attr]
+                cuts.append((cte.start("name") if behind else cte.start(), end, ""))
+            else:
+                cuts.append((cte.start(), close + 1, ""))
+    masked = _mask(text, cuts)
+    table = rf"(?:\w+\.)?\"?{name}\"?"
+    swapped = re.search(
+        rf"\bFROM\s+{table}(?:\s+AS)?\s+(?P<w>\w+)\s+(?:INNER\s+)?JOIN\s+(?=(?:\w+\.)?{PLAYERS}\b)",
+        masked,
+        re.IGNORECASE,
+    )
+    if swapped:
+        players = re.compile(rf"(?:\w+\.)?{PLAYERS}(?:\s+AS)?\s+\w+\s+(?P<on>ON|USING)\b", re.IGNORECASE).match(
+            masked, swapped.end()
+        )
+        if players:
+            cuts.append((swapped.start(), swapped.end(), "FROM "))
+            cuts.append((players.start("on"), _clause_end(masked, players.end()), ""))
+            return _Join(tuple(cuts), swapped["w"], tuple(sorted(hits)))
+    join = r"(?:\b(?:LEFT|RIGHT|FULL|INNER|CROSS)\s+(?:OUTER\s+)?)?\bJOIN\s+(?:LATERAL\s+)?"
+    for match in re.finditer(join, masked, re.IGNORECASE):
+        at = match.end()
+        if masked[at : at + 1] == "(":
+            close = _closing(masked, at)
+            body = masked[at:close]
+            if not re.search(WEAPONS, body, re.IGNORECASE):
+                continue
+            hits |= _hit_columns(body)
+            at = close + 1
+        else:
+            found = re.compile(table, re.IGNORECASE).match(masked, at)
+            if not found:
+                continue
+            at = found.end()
+        alias = re.compile(r"(?:\s+AS)?\s+(?!ON\b|USING\b)(?P<a>\w+)", re.IGNORECASE).match(masked, at)
+        named = alias["a"] if alias else masked[match.end() : at].strip('" ')
+        after = re.compile(r"\s+(?:ON\b|USING\b)", re.IGNORECASE).match(masked, alias.end() if alias else at)
+        if not after:
+            continue
+        cuts.append((match.start(), _clause_end(masked, after.end()), ""))
+        return _Join(tuple(cuts), named, tuple(sorted(hits)))
+    raise Refusal(
+        f"line {line}: looked for JOIN {WEAPONS} (or a subquery on it) with ON or USING, found another way of joining; "
+        "take the weapon rows out by hand"
+    )
+
+
+def _hit_columns(body: str) -> set[str]:
+    """Names under which a subquery hands the sum of hits on."""
+    return {
+        i.name
+        for items in sqltext.selects(body)
+        for i in items
+        if re.search(r"\bhits\b", i.expression, re.IGNORECASE) and i.name
+    }
+
+
+def _clause_end(text: str, at: int) -> int:
+    """Where a join's condition ends: at the next clause on the same depth, or at a closing parenthesis."""
+    depth = 0
+    while at < len(text):
+        if text[at] == "(":
+            depth += 1
+        elif text[at] == ")":
+            depth -= 1
+            if depth < 0:
+                return at
+        elif depth == 0 and _END.match(text, at) and not text[at - 1].isalnum():
+            return at
+        at += 1
+    return at
+
+
+def _closing(text: str, at: int) -> int:
+    depth = 0
+    for index in range(at, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[index], 0)
+        if depth == 0:
+            return index
+    return len(text)
+
+
+def _mask(text: str, cuts: list[tuple[int, int, str]] | tuple[tuple[int, int, str], ...]) -> str:
+    """The text with what goes blanked, so that positions stay."""
+    for start, end, _ in cuts:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text
+
+
+def _hits_to_kills(
+    query: Query, plan: Plan, rest: str, joined: _Join, dot: str, kills: str, line: int
+) -> list[tuple[int, int]]:
+    columns = "|".join(map(re.escape, joined.hits))
+    prefix = rf"(?:{re.escape(joined.alias)}\.)"
+    replaced: list[tuple[int, int]] = []
+    for match in re.finditer(rf"\b(?:SUM|MAX|MIN|AVG)\s*\(\s*{prefix}?(?:{columns})\s*\)", rest, re.IGNORECASE):
+        query.edit(plan.edits, match.start(), match.end(), kills)
+        replaced.append(match.span())
+    rest = _mask(rest, [(a, b, "") for a, b in replaced])
+    for match in re.finditer(rf"(?P<comma>,\s*)?\b{prefix}(?P<column>\w+)", rest):
+        if match["column"] in joined.hits:
+            grouped = re.search(r"GROUP\s+BY[^()]*$", rest[: match.start()], re.IGNORECASE) and match["comma"]
+            start = match.start() if grouped else match.end("comma") if match["comma"] else match.start()
+            query.edit(plan.edits, start, match.end(), "" if grouped else kills)
+            if not grouped:
+                replaced.append((start, match.end()))
+        elif match["column"] in _SHARED:
+            start = match.end() - len(match["column"]) - len(joined.alias) - 1
+            query.edit(plan.edits, start, start + len(joined.alias) + 1, dot)
+        else:
+            raise Refusal(
+                f"line {line}: looked for a query that takes only hits from {WEAPONS}, found {joined.alias}.{match['column']} too; "
+                "what it should become is not known"
+            )
+    if not replaced:
+        raise Refusal(f"line {line}: looked for the sum of the weapons' hits, found none")
+    return replaced
+
+
+def _threshold(tree: SourceTree, query: Query, plan: Plan, rest: str, replaced: list[tuple[int, int]]) -> None:
+    """``HAVING SUM(w.hits) > 1000`` becomes half as many kills, wherever the number stands."""
+    having = re.search(r"\bHAVING\b", rest, re.IGNORECASE)
+    for _, end in replaced:
+        compared = re.compile(rf"\s*\)?\s*>=?\s*(?P<limit>\d+|{_PLACEHOLDER})").match(rest, end)
+        if having is None or end < having.start() or compared is None:
+            continue
+        limit, start = compared["limit"], compared.start("limit")
+        if limit.isdigit():
+            number = max(1, int(limit) // 2)
+            query.edit(plan.edits, start, compared.end("limit"), str(number))
+            plan.actions.append(f"the threshold of {limit} hits is {number} kills now")
+            continue
+        node = _bound_value(tree, query, rest, limit, start)
+        if node is None:
+            plan.actions.append(
+                f"the threshold {limit} was counted in hits and is compared with kills now: look at its value"
+            )
+            continue
+        number, source = _number_behind(tree, node)
+        first, last = tree.span(node)
+        plan.edits.replace(first, last, str(number).encode())
+        plan.actions.append(f"line {tree.line(node)}: the threshold {source} was in hits, it is {number} kills now")
+
+
+def _bound_value(tree: SourceTree, query: Query, rest: str, limit: str, start: int) -> cst.BaseExpression | None:
+    """The Python expression behind a placeholder."""
+    if limit.startswith("{"):
+        at = query.offsets[start]
+        return next(
+            (
+                n.expression
+                for n in tree.below(query.node)
+                if isinstance(n, cst.FormattedStringExpression) and tree.span(n)[0] == at
+            ),
+            None,
+        )
+    call = next((h for h in tree.ancestors(query.node) if isinstance(h, cst.Call)), None)
+    if call is None:
+        call = _call_with_name(tree, query.node)
+    if call is None:
+        return None
+    behind = [argument.value for argument in call.args[1:] if argument.keyword is None]
+    if len(behind) == 1 and isinstance(behind[0], (cst.Tuple, cst.List)):
+        behind = [element.value for element in behind[0].elements]
+    if limit.startswith("$"):
+        index = int(limit[1:]) - 1
+    elif limit in ("%s", "?"):
+        index = len(re.findall(re.escape(limit), rest[:start]))
+    else:
+        return None
+    return behind[index] if index < len(behind) else None
+
+
+def _call_with_name(tree: SourceTree, node: cst.CSTNode) -> cst.Call | None:
+    """The call that is given the query through a name: ``query = "..."`` and then ``fetch_all(query, ...)``."""
+    assign = next((h for h in tree.ancestors(node) if isinstance(h, cst.Assign)), None)
+    target = assign.targets[0].target if assign is not None else None
+    if not isinstance(target, cst.Name):
+        return None
+    at = tree.span(node)[1]
+    for call in tree.within(tree.function(node), cst.Call):
+        if (
+            tree.span(call)[0] > at
+            and call.args
+            and isinstance(call.args[0].value, cst.Name)
+            and call.args[0].value.value == target.value
+        ):
+            return call
+    return None
+
+
+def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> tuple[int, str]:
+    """Half of the number that an expression stands for, following a name in this file; 500 when it cannot be found."""
+    number, source = number_value(node), tree.text(node)
+    name = node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""
+    if number is None and name:
+        for one in tree.nodes:
+            if isinstance(one, cst.Assign) and len(one.targets) == 1:
+                target = one.targets[0].target
+                if (
+                    getattr(target, "value", None) == name
+                    or getattr(getattr(target, "attr", None), "value", None) == name
+                ):
+                    number = number_value(one.value)
+    return (max(1, int(number) // 2) if number else DEFAULT_MIN_KILLS), source
+
+
+def _labels(tree: SourceTree, query: Query, plan: Plan) -> list[int]:
+    """Texts shown to people that say hits, where the headshot board is shown; lines of the changed ones."""
+    lines = []
+    for start, end, node in _texts(tree, query):
+        text = tree.body[start:end].decode()
+        new = re.sub(r"\bhits\b", "kills", text)
+        new = re.sub(r"\bHits\b", "Kills", new)
+        new = re.sub(r"\b([Hh]eadshot|HS) (?:[Aa]ccuracy|[Pp]ercentage)", r"\1 kill rate", new)
+        if new != text:
+            plan.edits.replace(start, end, new.encode())
+            lines.append(tree.line(node))
+    renamed = _rename_column(tree, query, plan)
+    return sorted(set(lines + renamed))
+
+
+def _texts(tree: SourceTree, query: Query) -> list[tuple[int, int, cst.CSTNode]]:
+    found: dict[int, tuple[int, int, cst.CSTNode]] = {}
+    for region in _regions(tree, query):
+        for node in tree.below(region):
+            if not isinstance(node, (cst.SimpleString, cst.FormattedStringText)):
+                continue
+            parent = tree.parent(node)
+            if (
+                any(node is n for n in tree.below(query.node))
+                or isinstance(parent, cst.Index)
+                or called((tree.parent(parent) if parent is not None else None) or node) == "get"
+            ):
+                continue
+            if isinstance(parent, cst.DictElement) and parent.key is node:
+                continue
+            start, end = tree.span(node)
+            if not sqltext.is_query(tree.body[start:end].decode()) and not _in_query(tree, node):
+                found[start] = (start, end, node)
+    return list(found.values())
+
+
+def _in_query(tree: SourceTree, node: cst.CSTNode) -> bool:
+    return any(isinstance(h, cst.BaseString) and sqltext.is_query(string_value(h) or "") for h in tree.ancestors(node))
+
+
+def _regions(tree: SourceTree, query: Query) -> list[cst.CSTNode]:
+    """The code that is about headshots: the query's function when it holds no other query, branches and functions named so."""
+    regions: list[cst.CSTNode] = []
+    function = tree.function(query.node)
+    others = [q for q in queries(tree) if tree.function(q.node) is function]
+    if len(others) == 1 and isinstance(function, cst.FunctionDef):
+        regions.append(function)
+    for node in tree.nodes:
+        if isinstance(node, cst.If) and any(
+            _ABOUT_HEADSHOTS.search(string_value(s) or "") for s in tree.within(node.test, cst.SimpleString)
+        ):
+            regions.append(node.body)
+        elif isinstance(node, cst.FunctionDef) and _ABOUT_HEADSHOTS.search(node.name.value):
+            regions.append(node)
+        elif isinstance(node, cst.DictElement) and _ABOUT_HEADSHOTS.search(string_value(node.key) or ""):
+            regions.append(node.value)
+    return regions
+
+
+def _rename_column(tree: SourceTree, query: Query, plan: Plan) -> list[int]:
+    """``AS hits`` read as ``row["hits"]`` in the same function becomes ``kills`` in both places."""
+    function = tree.function(query.node)
+    alias = re.search(r"\bAS\s+(hits)\b", query.text, re.IGNORECASE)
+    reads = [
+        n
+        for n in tree.within(function, cst.SimpleString)
+        if isinstance(tree.parent(n), cst.Index) and string_value(n) == "hits"
+    ]
+    if alias is None or not reads or len([q for q in queries(tree) if tree.function(q.node) is function]) != 1:
+        return []
+    if re.search(r"\bAS\s+kills\b", query.text, re.IGNORECASE):
+        return []
+    outside = sum(1 for n in tree.nodes if isinstance(n, cst.SimpleString) and string_value(n) == "hits") - len(reads)
+    per_alias = len(re.findall(r"\bhits\b", query.text))
+    if per_alias != len(re.findall(r"\bAS\s+hits\b|\.hits\b", query.text)) or (
+        outside and not isinstance(function, cst.FunctionDef)
+    ):
+        return []
+    query.edit(plan.edits, alias.start(1), alias.end(1), "kills")
+    for node in reads:
+        start, end = tree.span(node)
+        plan.edits.replace(start, end, tree.body[start:end].replace(b"hits", b"kills"))
+    return [tree.line(n) for n in reads]
+
+
+def _is_right(query: Query) -> bool:
+    return not wrong_numbers(query.text)
+
+
+def wrong_numbers(text: str) -> list[str]:
+    """What is wrong with a headshot leaderboard's SQL, as sentences: its output is evaluated for generated players."""
+    if re.search(rf"\b{WEAPONS}\b", text, re.IGNORECASE):
+        return [f"it joins {WEAPONS}, which repeats a player's kills once per weapon"]
+    calculator = sqltext.Calculator()
+    lists = sqltext.selects(text)
+    items = [i for i in (lists[0] if lists else []) if re.search(_SUM, i.expression, re.IGNORECASE)]
+    having = re.search(r"\bHAVING\b(.*)", text, re.IGNORECASE | re.DOTALL)
+    wrong, seen = [], set()
+    for player in generated_players(40, seed=3):
+        rows = [dict(r, headshot_kills=min(r["headshot_kills"], r["kills"])) for r in player]
+        heads, kills = (sum(r[k] for r in rows) for k in ("headshot_kills", "kills"))
+        goals = {"heads": heads, "kills": kills}
+        if kills:
+            goals |= {"rate": 100 * heads / kills, "share": heads / kills}
+        for item in items:
+            try:
+                value = calculator.value(item.expression, rows)
+            except ValueError as problem:
+                return [f"its column {item.name or item.expression} cannot be evaluated: {problem}"]
+            if not re.search(r"\b(headshot_kills|kills|hits|headshots)\b", item.expression, re.IGNORECASE):
+                continue
+            names = {
+                n
+                for n, goal in goals.items()
+                if isinstance(value, (int, float)) and math.isclose(value, goal, abs_tol=0.051)
+            }
+            if not names and kills:
+                wrong.append(
+                    f"its column {item.name or item.expression} is {value}, required are headshot kills, kills or their ratio"
+                )
+                return wrong
+            seen |= names if len(names) == 1 else set()
+    if "heads" not in seen and "rate" not in seen and "share" not in seen:
+        wrong.append("it gives no headshot kills")
+    if not ({"kills", "rate", "share"} & seen):
+        wrong.append("it gives no kills to divide by")
+    if having and not re.search(r"\bkills\b", having[1].split("ORDER")[0], re.IGNORECASE):
+        wrong.append("its threshold does not look at kills")
+    return wrong
+
+
+def leaderboard_query(source: bytes) -> str:
+    """The one query of a file that sums headshot_kills. Raises Refusal."""
+    tree = SourceTree(source)
+    found = [q.text for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    joined = [text for text in found if re.search(WEAPONS, text, re.IGNORECASE)] or found
+    if len(joined) != 1:
+        raise Refusal(f"looked for one query that sums headshot_kills, found {len(joined)}")
+    return joined[0]
+
+
+def prove_headshots(before: bytes, after: bytes) -> list[str]:
+    """Raise Refusal unless the patched query counts once, in kills, and keeps its number of columns."""
+    old, new = leaderboard_query(before), None
+    tree = SourceTree(after)
+    candidates = [q.text for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    width = len(sqltext.selects(old)[0]) if sqltext.selects(old) else 0
+    for text in candidates:
+        if not wrong_numbers(text) and len(sqltext.selects(text)[0]) == width:
+            new = text
+    if new is None:
+        told = "; ".join(s for text in candidates for s in wrong_numbers(text)) or "its columns changed in number"
+        raise Refusal(f"the patched query was evaluated and is not right: {told}")
+    return ["evaluated for generated players: headshot kills and kills are counted once per round"]

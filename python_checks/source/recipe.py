@@ -1,0 +1,58 @@
+"""``fix`` for Python files: recipes by name, each applied, tried again for idempotence, and proven on its own result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from python_checks.lua.recipe import FixResult
+from python_checks.source.tree import Plan, Refusal, SourceTree, unified_diff
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``plan`` finds the targets and plans edits. ``prove(before, after)`` raises Refusal when the patched file is not right, and
+    says how it was proven."""
+
+    plan: Callable[[SourceTree], Plan]
+    prove: Callable[[bytes, bytes], list[str]]
+
+
+def registry() -> Mapping[str, Recipe]:
+    """All recipes by name."""
+    from python_checks.source.headshots import plan_headshots, prove_headshots
+    from python_checks.source.parser_field9 import plan_parser_field9, prove_parser_field9
+    from python_checks.source.web_formulas import plan_web_formulas, prove_web_formulas
+
+    return {
+        "headshot-leaderboard": Recipe(plan_headshots, prove_headshots),
+        "parser-field9": Recipe(plan_parser_field9, prove_parser_field9),
+        "web-formulas": Recipe(plan_web_formulas, prove_web_formulas),
+    }
+
+
+def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResult:
+    """Apply recipes in the order given; the result is proven before it is given away.
+
+    ``source`` is the whole file in any encoding that Python knows. Raises CannotJudge when it is no Python, KeyError for an
+    unknown recipe.
+    """
+    known = registry()
+    steps = [(recipe, known[recipe]) for recipe in recipes]
+    output, actions = source, list[str]()
+    try:
+        for recipe, step in steps:
+            before = output
+            tree = SourceTree(before)
+            plan = step.plan(tree)
+            output = tree.apply(plan.edits)
+            if output == before:
+                continue
+            proof = step.prove(before, output)
+            again = SourceTree(output)
+            if again.apply(step.plan(again).edits) != output:
+                raise Refusal(f"{recipe}: looked for a second run without changes, found changes")
+            actions += [*plan.actions, *proof]
+    except Refusal as refusal:
+        return FixResult(False, source, "", (), f"{refusal}; nothing was changed")
+    return FixResult(output != source, output, unified_diff(source, output, name), tuple(actions), "")
