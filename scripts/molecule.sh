@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every Molecule scenario, one after the other (two cores), each in a fresh world of its own. Scenario names may be given.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 2
 mkdir -p build/molecule
 scenarios=("$@")
 if ((${#scenarios[@]} == 0)); then

@@ -48,7 +48,13 @@ def run_module() -> Callable[..., dict[str, Any]]:
     }
 
     def run(
-        name: str, args: dict[str, Any], *, check: bool = False, diff: bool = True, env: dict[str, str] | None = None, timeout_s: float = 60
+        name: str,
+        args: dict[str, Any],
+        *,
+        check: bool = False,
+        diff: bool = True,
+        env: dict[str, str] | None = None,
+        timeout_s: float = 60,
     ) -> dict[str, Any]:
         payload = {"ANSIBLE_MODULE_ARGS": {**args, "_ansible_check_mode": check, "_ansible_diff": diff}}
         done = subprocess.run(
@@ -87,7 +93,7 @@ class Cluster:
         self._made += 1
         name = f"t{os.getpid()}_{self._made}"
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # noqa: S608 - names made here
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
 
 
@@ -111,9 +117,28 @@ def pg() -> Iterator[Cluster]:
     data_dir = folder / "data"
 
     def run(*argv: str) -> None:
-        subprocess.run([*as_postgres, *argv], check=True, capture_output=True, text=True, cwd="/", env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        subprocess.run(
+            [*as_postgres, *argv],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env={"LC_ALL": "C.UTF-8", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
 
-    run(str(binaries / "initdb"), "-D", str(data_dir), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--no-locale")
+    run(
+        str(binaries / "initdb"),
+        "-D",
+        str(data_dir),
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-N",
+        "-E",
+        "UTF8",
+        "--no-locale",
+    )
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off -c full_page_writes=off"
     run(str(binaries / "pg_ctl"), "-D", str(data_dir), "-w", "-l", str(folder / "log"), "-o", options, "start")
     try:

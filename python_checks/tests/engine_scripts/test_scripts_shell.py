@@ -122,7 +122,10 @@ def test_start_guards_the_daemon_but_not_the_monitor(scripts_folder: Path, tmp_p
     }
     start = f"/bin/bash {scripts_folder}/start.sh; /bin/bash {scripts_folder}/start.sh; exec sleep 60"
     with running(["/bin/bash", "-c", start], **environment) as boot:
+        # Both starts are over when the shell has become the sleep; what they put into the background may still be on its way.
+        wait_for(lambda: Path(f"/proc/{boot.pid}/cmdline").read_bytes().startswith(b"sleep"))
         wait_for(lambda: instances(boot.pid, monitor) == 4)
+        wait_for(lambda: instances(boot.pid, daemon) >= 1)
         assert instances(boot.pid, daemon) == 1
 
 

@@ -54,6 +54,7 @@ def test_plays_are_strict_and_tagged(root: Path, name: str) -> None:
 def test_every_action_is_followed_by_its_proof(root: Path) -> None:
     names = [play["name"].partition(" | ")[0] for play in load(root / "playbooks" / "phase0.yml")]
     assert names == [
+        "0 require",
         "0.1 action",
         "0.1 verify",
         "0.2 action",
