@@ -120,7 +120,8 @@ def test_start_guards_the_daemon_but_not_the_monitor(scripts_folder: Path, tmp_p
         "INSTALL_DIR": str(tmp_path),
         "SERVER": f"no-server-{os.getpid()}",
     }
-    start = f"/bin/bash {scripts_folder}/start.sh; /bin/bash {scripts_folder}/start.sh; exec sleep 60"
+    # The guard looks for a daemon that has had the time to become one; two boots are never closer than that.
+    start = f"/bin/bash {scripts_folder}/start.sh; sleep 1; /bin/bash {scripts_folder}/start.sh; exec sleep 60"
     with running(["/bin/bash", "-c", start], **environment) as boot:
         # Both starts are over when the shell has become the sleep; what they put into the background may still be on its way.
         wait_for(lambda: Path(f"/proc/{boot.pid}/cmdline").read_bytes().startswith(b"sleep"))
