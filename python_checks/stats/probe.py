@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from python_checks.stats.compose import Line, Round
-from python_checks.stats.replay import DEFAULT_TIMEOUT_S, ParserFailed, failure, leaves, run_parser
+from python_checks.stats.replay import DEFAULT_TIMEOUT_S, ParserFailed, Run, failure, leaves, run_parser
 
 MILLISECONDS, SECONDS, IGNORES, REJECTS = "milliseconds", "seconds", "ignores", "rejects"
 MINUTES = "minutes"
@@ -64,15 +64,25 @@ def probe(
     timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> Probe:
     """Try the parser; raises ParserFailed when it cannot be run or does not even read an 8-field file."""
-    cases = _cases()
     with tempfile.TemporaryDirectory(prefix="rollout-probe-") as folder:
         files = []
-        for at, one in enumerate(cases.values()):
-            place = Path(folder) / str(at)
-            place.mkdir()
-            files.append(one.write(place, _STAMP))
+        for name, data in golden():
+            path = Path(folder) / name
+            path.parent.mkdir()
+            path.write_bytes(data)
+            files.append(path)
         run = run_parser(parser, files, python=python, roots=roots, timeout_s=timeout_s)
-    answers = dict(zip(cases, run.answers(), strict=True))
+    return verdict(str(parser), run)
+
+
+def golden() -> list[tuple[str, bytes]]:
+    """The files that a parser is tried on, as (relative path, bytes); each lies in a folder of its own."""
+    return [(f"{at}/{one.name(_STAMP)}", one.data()) for at, one in enumerate(_cases().values())]
+
+
+def verdict(parser: str, run: Run) -> Probe:
+    """What the answers for the golden files, in their order, say; raises ParserFailed when even 8 fields are not read."""
+    answers = dict(zip(_cases(), run.answers(), strict=True))
     for own in (True, False):
         why = failure(answers[("eight", own)])
         if why:

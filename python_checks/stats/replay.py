@@ -8,24 +8,24 @@ what follows from field 9 (ALLOWED), and by the rule that field 9 is millisecond
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.slomix.timetracking.plugins.module_utils import stats_file, stats_names
+from ansible_collections.slomix.timetracking.plugins.module_utils import parser_run, stats_file
+from ansible_collections.slomix.timetracking.plugins.module_utils.parser_run import (
+    DEFAULT_TIMEOUT_S,
+    ParserFailed,
+    Run,
+    failure,
+    rows,
+)
 
 RUNNER = Path(__file__).with_name("parser_runner.py")
-DEFAULT_TIMEOUT_S = 120.0
-_GAP = timedelta(hours=3)
-"""Files of one map further apart than this cannot be a pair, whatever window a parser uses."""
 
 ALLOWED = {
     "time_played_seconds": "field 9 / 1000 (1 s), or the player's own minutes x 60 (1 s)",
@@ -38,21 +38,7 @@ ALLOWED = {
 """Values of a 9-field file that a parser with the right unit changes, and the rule for the new value."""
 
 
-class ParserFailed(Exception):
-    """The parser could not be run at all; the text says why."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One parser's answers: ``lines`` are canonical JSON, one per file in order, ``{"result"|"error", "log"}``."""
-
-    name: str
-    stand_ins: tuple[str, ...]
-    lines: tuple[str, ...]
-
-    def answers(self) -> list[dict[str, Any]]:
-        """The answers, decoded."""
-        return [json.loads(line) for line in self.lines]
+__all__ = ["ALLOWED", "ParserFailed", "Report", "Run", "compare", "failure", "leaves", "replay", "run_parser"]
 
 
 @dataclass(frozen=True)
@@ -108,47 +94,8 @@ def run_parser(
     roots: Sequence[Path] = (),
     timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> Run:
-    """Run the parser in ``parser`` (a Python file) on ``files`` with the interpreter ``python``.
-
-    The class is found by its method parse_stats_file; ``roots`` are further folders to import from. Raises
-    ParserFailed, also after ``timeout_s`` seconds.
-    """
-    with tempfile.TemporaryDirectory(prefix="rollout-parser-") as folder:
-        out = Path(folder) / "out.jsonl"
-        order = {
-            "parser": str(parser.resolve()),
-            "roots": [str(path.resolve()) for path in roots],
-            "files": [str(path.resolve()) for path in files],
-            "out": str(out),
-        }
-        # Nothing of the caller's environment: it may hold what a site's code would use to connect somewhere.
-        environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": folder, "TMPDIR": folder}
-        try:
-            done = subprocess.run(
-                [python, "-I", str(RUNNER)],
-                input=json.dumps(order),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                cwd=folder,
-                env=environment,
-                timeout=timeout_s,
-            )
-        except subprocess.TimeoutExpired:
-            raise ParserFailed(f"{parser} took more than {timeout_s:g} s for {len(files)} files") from None
-        except OSError as error:
-            raise ParserFailed(f"the interpreter {python} cannot be started: {error.strerror}") from None
-        about_file = Path(f"{out}.about")
-        if not about_file.exists():
-            tail = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise ParserFailed(f"{parser} ended the interpreter (exit code {done.returncode}): {tail[0]}")
-        about = json.loads(about_file.read_text())
-        if about["error"]:
-            raise ParserFailed(f"{parser} cannot be run: {about['error']}")
-        lines = tuple(out.read_text().splitlines())
-    if len(lines) != len(files):
-        raise ParserFailed(f"{parser} answered for {len(lines)} of {len(files)} files")
-    return Run(about["class"], tuple(about["stand_ins"]), lines)
+    """parser_run.run_parser with the runner that lies here; raises ParserFailed."""
+    return parser_run.run_parser(RUNNER, parser, files, python=python, roots=roots, timeout_s=timeout_s)
 
 
 def replay(
@@ -166,7 +113,7 @@ def replay(
     """
     roots = [*roots, before.resolve().parent.parent, before.resolve().parent]
     with tempfile.TemporaryDirectory(prefix="rollout-replay-") as folder:
-        staged = list(_stage(files, Path(folder)))
+        staged = list(parser_run.stage(files, Path(folder)))
         with ThreadPoolExecutor(2) as pool:
             runs = list(
                 pool.map(
@@ -184,7 +131,7 @@ def compare(before: Run, after: Run, names: Sequence[str], parsed: Sequence[stat
     for old_line, new_line, name, stats in zip(before.lines, after.lines, names, parsed, strict=True):
         fields = stats.header.fields if stats.header else 0
         report.files[fields] = report.files.get(fields, 0) + 1
-        old, new = _rows(old_line), _rows(new_line)
+        old, new = rows(old_line), rows(new_line)
         # By their text: 1 equals True and 1.0, but is another row.
         if json.dumps(old) == json.dumps(new):
             report.equal += 1
@@ -198,18 +145,6 @@ def compare(before: Run, after: Run, names: Sequence[str], parsed: Sequence[stat
             allowed, why = _judge(path, other, new, stats)
             report.differences.append(Difference(name, ".".join(map(str, path)), one, other, allowed, why))
     return report
-
-
-def failure(answer: Mapping[str, Any]) -> str:
-    """Why an answer is none; empty when the parser read the file."""
-    if "error" in answer:
-        return str(answer["error"])
-    result = answer["result"]
-    if not isinstance(result, dict):
-        return f"the answer is {type(result).__name__}, not a dictionary"
-    if result.get("success") is False or not result.get("players", True):
-        return str(result.get("error") or "no players in the answer")
-    return ""
 
 
 def _rescued(old: dict[str, Any], new: dict[str, Any], stats: stats_file.StatsFile) -> str:
@@ -232,13 +167,6 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
         return
     for key, item in items:
         yield from leaves(item, (*path, key))
-
-
-def _rows(line: str) -> dict[str, Any]:
-    """An answer without its log lines, which are no rows; NaN as text, since it equals nothing."""
-    answer: dict[str, Any] = json.loads(line, parse_constant=str)
-    answer.pop("log", None)
-    return answer
 
 
 _ABSENT = "(absent)"
@@ -291,26 +219,3 @@ def _judge(path: tuple[Any, ...], value: Any, answer: dict[str, Any], stats: sta
         if any(one is not None and one > 0 and abs(value - one * 60) <= 1 for one in minutes):
             return True, rule
     return False, f"{value} is not what field 9 ({header.playtime}) or field 8 ({header.next_timelimit}) says; {rule}"
-
-
-def _stage(files: Sequence[Path], folder: Path) -> Iterator[Path]:
-    """Copies of ``files`` in their order, grouped so that an R2 still finds its R1 but a parser that lists its folder
-    for every R2 does not list thousands of names each time."""
-    groups: dict[tuple[Path, str], list[tuple[datetime, Path]]] = {}
-    for path in files:
-        name = stats_names.parse_name(path.name)
-        if name.saved is not None:
-            groups.setdefault((path.parent, name.map), []).append((name.saved, path))
-    place: dict[Path, str] = {}
-    count = 0
-    for members in groups.values():
-        last: datetime | None = None
-        for saved, path in sorted(members):
-            if last is None or saved - last > _GAP:
-                count += 1
-            last, place[path] = saved, str(count)
-    for at, path in enumerate(files):
-        target = folder / place.get(path, f"other{at}") / path.name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, target)
-        yield target
