@@ -56,9 +56,25 @@ class FixResult:
 
 def registry() -> Mapping[str, Recipe]:
     """All recipes by name."""
+    from python_checks.lua.deadtime import plan_deadtime
+    from python_checks.lua.integers import plan_integers
+    from python_checks.lua.maxclients import plan_maxclients
+    from python_checks.lua.pause import plan_pause
+    from python_checks.lua.portable import plan_portable
+    from python_checks.lua.reinforcements import plan_reinforcements
+    from python_checks.lua.timetracking import plan_timetracking
     from python_checks.lua.webhook import plan_webhook
 
-    return {"webhook": plan_webhook}
+    return {
+        "webhook": plan_webhook,
+        "portable": plan_portable,
+        "timetracking": plan_timetracking,
+        "pause": plan_pause,
+        "maxclients": plan_maxclients,
+        "deadtime": plan_deadtime,
+        "reinforcements": plan_reinforcements,
+        "integers": plan_integers,
+    }
 
 
 def fix(source: bytes, recipes: Sequence[str], name: str = "file.lua") -> FixResult:

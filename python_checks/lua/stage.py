@@ -96,6 +96,7 @@ def play(job: Job, match: str, fault: str) -> Performance:
             nominal_homepath=job.nominal_homepath,
         )
         server.set_cvar("rollout_fault", fault)
+        opened = _note_openings(server)
 
         def after_first_half(running: Server) -> None:
             if running.director is not None and running.director.half_number > 0:
@@ -105,7 +106,7 @@ def play(job: Job, match: str, fault: str) -> Performance:
             result.halves = [asdict(half) for half in server.play(match, after_first_half if fault else None).halves]
         except Exception as problem:  # whatever the engine cannot do is a reason, not a crash of the rehearsal
             result.problem = f"{type(problem).__name__}: {problem}"
-        _collect(server, result)
+        _collect(server, result, opened)
         server.quit()
         result.console = list(server.console)
     finally:
@@ -149,7 +150,21 @@ def _with_probe(source: bytes, probe: bytes) -> bytes:
     return source[:at] + b"\n" + probe + b"\n" + source[at:]
 
 
-def _collect(server: Any, result: Performance) -> None:
+def _note_openings(server: Any) -> dict[str, int]:
+    """When a file was opened for writing by the game's own calls (ms since 1970), by its last name; filled while the match is played."""
+    opened: dict[str, int] = {}
+    native = server.files.open
+
+    def noting(name: str, mode: int) -> tuple[int, int]:
+        if mode != 0:
+            opened[re.split(r"[\\/]", name)[-1]] = server.clock.now_ms
+        return tuple(native(name, mode))  # type: ignore[return-value]
+
+    server.files.open = noting
+    return opened
+
+
+def _collect(server: Any, result: Performance, opened: dict[str, int]) -> None:
     for call in server.shell_calls:
         payloads = [data for data in call.payloads.values() if data is not None]
         inline = re.search(r"(?:-d|--data\S*)[ =](?P<q>['\"])(?P<data>\{.*\})(?P=q)", call.command, re.DOTALL)
@@ -166,7 +181,8 @@ def _collect(server: Any, result: Performance) -> None:
         names[touch.path] = Written(touch.path, touch.unix_ms, content)
     for path in sorted(server.files.home.rglob("*")):
         if path.is_file() and path.name != "etconsole.log" and not any(Path(n).name == path.name for n in names):
-            names[str(path)] = Written(str(path.relative_to(server.files.home)), 0, path.read_bytes())
+            when = opened.get(path.name, 0)
+            names[str(path)] = Written(str(path.relative_to(server.files.home)), when, path.read_bytes())
     result.files = list(names.values())
 
 
