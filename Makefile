@@ -27,12 +27,11 @@ down: setup ## remove the world called demo
 test: setup lint unit molecule ## every test; what .ci/run calls
 
 unit: setup ## everything but Molecule: pure code, modules as processes, engine, Lua, the world from outside
-	pytest -n 2 --dist loadfile -q -m "not world and not slow"
+	pytest -n 2 --dist loadfile -q -m "not world"
 	pytest -q -m world
 
-nightly: setup ## the slow tests and the long fuzz runs, on top of `make test`
-	ROLLOUT_FUZZ_EXAMPLES=20000 pytest -n 2 --dist loadfile -q -m "slow and not world" python_checks/tests
-	ROLLOUT_FUZZ_EXAMPLES=20000 pytest -q python_checks/tests/stats
+nightly: setup ## the long fuzz runs, on top of `make test`
+	ROLLOUT_FUZZ_EXAMPLES=20000 pytest -n 2 --dist loadfile -q python_checks/tests/stats
 
 molecule: setup ## whole phases on the two-host world
 	scripts/molecule.sh

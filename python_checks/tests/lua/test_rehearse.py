@@ -42,7 +42,6 @@ def test_phase_1_set() -> None:
     ]
     assert not report.passed and not report.unjudged and set(report.kinds.values()) == {"webhook"}
     assert report.judged == 2 * 2 * (len(WEBHOOK_MATCHES) + len(FAULTS))
-    assert report.duration_s < 40
 
 
 @pytest.mark.slow
