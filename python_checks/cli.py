@@ -16,6 +16,7 @@ from pathlib import Path
 GROUPS = (
     "python_checks.gates.commands",
     "python_checks.run.commands",
+    "python_checks.report.commands",
     "python_checks.lua.cli",
     "python_checks.source.cli",
     "python_checks.stats.commands",

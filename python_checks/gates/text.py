@@ -114,11 +114,21 @@ def _wrapped(label: str, text: str, indent: int) -> list[str]:
 
 def log_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
     """Records of the ledger, one line each: number, time (UTC), run, what, where, how it ended."""
-    rows = [["seq", "at (UTC)", "operator", "record", "result"]]
-    for record in records:
-        moment = str(record["at"])[:19].replace("T", " ")
-        rows.append([str(record["seq"]), moment, str(record.get("operator") or "-"), _subject(record), _ending(record)])
-    return table(rows)
+    return table([["seq", "at (UTC)", "operator", "record", "result"], *log_cells(records)])
+
+
+def log_cells(records: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Number, time (UTC), operator, what and where, how it ended: of each record."""
+    return [
+        [
+            str(record["seq"]),
+            str(record["at"])[:19].replace("T", " "),
+            str(record.get("operator") or "-"),
+            _subject(record),
+            _ending(record),
+        ]
+        for record in records
+    ]
 
 
 def _subject(record: Mapping[str, Any]) -> str:
