@@ -240,7 +240,7 @@ def _check_playtime(header: Header) -> List[Violation]:
         text = f"field 9 is {header.playtime}, whole seconds as field 8 ({header.next_timelimit}); required are ms"
         return [Violation("playtime_seconds", text, {**numbers, "factor": 1000})]
     true_s = header.next_timelimit_s if _completed(header) else None
-    factor = _factor(played_s, true_s or header.timelimit_s)
+    factor = unit_factor(played_s, true_s or header.timelimit_s)
     if factor and (true_s or factor > 1):
         text = (
             f"field 9 is {header.playtime} ms = {played_s:g} s, {factor:g} times the"
@@ -273,7 +273,8 @@ def _completed(header: Header) -> bool:
     return header.timelimit_s is None or header.next_timelimit_s <= header.timelimit_s
 
 
-def _factor(found_s: float, true_s: Optional[float]) -> Optional[float]:
+def unit_factor(found_s: float, true_s: Optional[float]) -> Optional[float]:
+    """The factor of FACTORS that lies between two durations in seconds, within 5 %: an error of unit; else None."""
     if not true_s:
         return None
     ratio = found_s / true_s
@@ -330,7 +331,7 @@ def _check_gametime(header: Header, gametime: Gametime) -> List[Violation]:
         ("gametime_duration", "actual_duration_seconds", gametime.duration_s),
     ):
         if value is not None and not abs(value - measured) < TOLERANCE_S:
-            factor = _factor(value, measured)
+            factor = unit_factor(value, measured)
             text = (
                 f"{what} is {value:g} s, {gametime.name} has end - start - pauses = {gametime.end_unix:.0f}"
                 f" - {gametime.start_unix:.0f} - {gametime.pauses_s:g} = {measured:g} s: {abs(value - measured):g} s"

@@ -29,6 +29,9 @@ options:
   gametimes:
     description: The folder of gametime files. With it, field 9 is compared with the gametime file of the same round.
     type: path
+  since:
+    description: A time as in the names, YYYY-MM-DD-HHMMSS. With it, RV(rounds) lists the round files saved after it.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -41,6 +44,11 @@ EXAMPLES = r"""
     path: /home/et/.etlegacy/legacy/gamestats
     gametimes: /home/et/.etlegacy/legacy/gametimes
   register: __stats_writer_newest_result
+
+- name: Read every round saved since a load
+  slomix.timetracking.stats_header_info:
+    path: /home/et/.etlegacy/legacy/gamestats
+    since: "{{ __lua_release_load_result.loaded_at_local }}"
 """
 
 RETURN = r"""
@@ -123,9 +131,18 @@ sha256:
   description: Its digest.
   type: str
   returned: always
+rounds:
+  description: The newest 50 round files saved after O(since), oldest first; name, stamp, map, round, header, players,
+    age_s (seconds since the file changed on disk, by this host's clock), complete, why_incomplete, verdict, violations,
+    unjudged, notes and first_half, as above.
+  type: list
+  elements: dict
+  returned: when O(since) is given
 """
 
 import os
+import re
+import time
 from typing import Any, Dict, List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -135,6 +152,9 @@ from ansible_collections.slomix.timetracking.plugins.module_utils import (
     stats_folder,
     stats_names,
 )
+
+MOST_ROUNDS = 50
+STAMP = re.compile(r"\d{4}-\d\d-\d\d-\d{6}", re.ASCII)
 
 
 def run(folder: str, settle_s: float, gametimes: Optional[str]) -> Dict[str, Any]:
@@ -157,6 +177,35 @@ def run(folder: str, settle_s: float, gametimes: Optional[str]) -> Dict[str, Any
     done = stats_checks.check_stats(newest.found.name, newest.stats, first_stats, gametime)
     checked = stats_checks.Checked(done.name, done.violations, done.unjudged + tuple(unjudged), done.notes).as_dict()
     return {**result, **checked}
+
+
+def rounds_since(folder: str, since: str) -> List[Dict[str, Any]]:
+    """The round files whose names tell a later time, oldest first, each read and checked by itself."""
+    found = []
+    names = [name for name in stats_names.newest_first(stats_folder.list_files(folder)) if name.stamp > since]
+    for name in reversed(names[:MOST_ROUNDS]):
+        read = stats_folder.read_file(os.path.join(folder, name.name))
+        stats = stats_file.parse_stats(read.data)
+        first, first_stats = first_half(folder, name)
+        checked = stats_checks.check_stats(name.name, stats, first_stats).as_dict()
+        header = first_stats.header if first_stats is not None else None
+        found.append(
+            {
+                **checked,
+                "stamp": name.stamp,
+                "map": name.map,
+                "round": name.round,
+                "header": stats.header.as_dict() if stats.header else None,
+                "players": len(stats.players),
+                "age_s": int(time.time() - read.mtime_unix) if not read.error else None,
+                "complete": stats.complete and not read.error,
+                "why_incomplete": read.error or stats.why_incomplete,
+                "first_half": {"name": first.name, "stamp": first.stamp, "fields": header.fields if header else None}
+                if first
+                else None,
+            }
+        )
+    return found
 
 
 def first_half(folder: str, second: stats_names.Name) -> Any:
@@ -192,14 +241,21 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "settle_s": {"type": "float", "default": stats_folder.DEFAULT_SETTLE_S},
             "gametimes": {"type": "path"},
+            "since": {"type": "str"},
         },
         supports_check_mode=True,
     )
     settle_s = module.params["settle_s"]
     if not 0 <= settle_s <= 60:
         module.fail_json(msg=f"settle_s is {settle_s:g}, required is 0 to 60 seconds")
+    since = module.params["since"]
+    if since is not None and not STAMP.fullmatch(since):
+        module.fail_json(msg=f"since is {since!r}, required is a time as in the files' names, YYYY-MM-DD-HHMMSS")
     try:
-        module.exit_json(changed=False, **run(module.params["path"], settle_s, module.params["gametimes"]))
+        result = run(module.params["path"], settle_s, module.params["gametimes"])
+        if since is not None:
+            result["rounds"] = rounds_since(module.params["path"], since)
+        module.exit_json(changed=False, **result)
     except OSError as error:
         module.fail_json(
             msg=f"{error.filename} cannot be listed ({error.strerror}); name the folder the server writes to, such as"
