@@ -12,6 +12,7 @@ from typing import Any
 from python_checks.lua.scan.cli import register as register_scan
 
 CLEAN, FINDINGS, UNKNOWN = 0, 1, 2
+RECIPES = ("webhook", "portable", "timetracking", "pause", "maxclients", "deadtime", "reinforcements", "integers")
 
 
 def register(subparsers: Any) -> None:
@@ -27,7 +28,9 @@ def register(subparsers: Any) -> None:
         epilog="exit: 0 fixed or nothing to fix, 1 refused, 2 could not judge",
     )
     fixing.add_argument("file", type=Path, metavar="FILE")
-    fixing.add_argument("--recipe", action="append", required=True, metavar="NAME", help="webhook; may be repeated")
+    fixing.add_argument(
+        "--recipe", action="append", required=True, metavar="NAME", help=f"may be repeated: {', '.join(RECIPES)}"
+    )
     target = fixing.add_mutually_exclusive_group()
     target.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the result here")
     target.add_argument("--in-place", action="store_true", help="replace the file")
@@ -47,7 +50,10 @@ def register(subparsers: Any) -> None:
         "--match",
         action="append",
         metavar="NAME",
-        help="a match of the set, a match file, or 'all'; default: phase 1's set",
+        help="a match of the set, a match file, or 'all'; default: the set for the kind of file",
+    )
+    playing.add_argument(
+        "--header-fields", type=int, choices=(8, 9), help="what a stats writer's header must have (default: either)"
     )
     playing.add_argument("--interpreter", choices=("lua54", "luajit", "both"), default="both")
     playing.add_argument(
@@ -110,11 +116,12 @@ def _tell_fix(arguments: argparse.Namespace, result: Any) -> None:
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     from python_checks.lua.interpreters import INTERPRETERS
-    from python_checks.lua.rehearse import WEBHOOK_MATCHES, RehearsalFile, rehearse
+    from python_checks.lua.rehearse import RehearsalFile, default_matches, rehearse
 
     files = [RehearsalFile(f"luascripts/{path.name}", path.read_bytes()) for path in arguments.files]
     interpreters = INTERPRETERS if arguments.interpreter == "both" else (arguments.interpreter,)
-    report = rehearse(files, arguments.match or WEBHOOK_MATCHES, interpreters, arguments.timeout_s)
+    matches = arguments.match or default_matches(files)
+    report = rehearse(files, matches, interpreters, arguments.timeout_s, arguments.header_fields)
     if arguments.format == "json":
         print(json.dumps(report.as_dict(), indent=2))
     else:

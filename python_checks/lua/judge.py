@@ -3,6 +3,8 @@
 Every script: it loads on the interpreter, no callback raises, modules behind it see what modules in front of it see, and it does
 the same on both interpreters.
 
+A writer in addition: see ``writer_judge``.
+
 A webhook in addition: each half that was played to its end posts once, as JSON that Discord takes, with the right map, round,
 teams, limit and score; a half that was broken off posts at most once; each post has its gametime file. When building or sending
 fails once, the failure is logged, the gametime file is there, the busy flag is down, score and signature are as before, and the
@@ -116,7 +118,7 @@ class _Judge:
     def add(self, half: str, code: str, found: str, required: str, *, is_remark: bool = False) -> None:
         play = self.performance
         self.findings.append(
-            Finding(self.file, play.match, play.interpreter, half, play.fault, code, _short(found), required, is_remark)
+            Finding(self.file, play.match, play.interpreter, half, play.fault, code, short(found), required, is_remark)
         )
 
     # --- every script
@@ -397,12 +399,18 @@ class _Judge:
             self.add(label, "fault_marks_kept", shown, "score and last signature as before the failed attempt")
 
 
-def judge(file: str, module: str, kind: str, performance: Performance) -> list[Finding]:
-    """The findings of one performance; ``kind`` as from ``kind_of``."""
+def judge(
+    file: str, module: str, kind: str, performance: Performance, header_fields: int | None = None
+) -> list[Finding]:
+    """The findings of one performance; ``kind`` as from ``kind_of``, ``header_fields`` as for ``judge_writer``."""
+    from python_checks.lua.writer_judge import judge_writer
+
     judging = _Judge(file, module, performance)
     judging.everyone()
     if kind == "webhook":
         judging.webhook()
+    elif kind == "writer":
+        judging.findings += judge_writer(file, performance, header_fields)
     return judging.findings
 
 
@@ -426,7 +434,7 @@ def compare(file: str, one: Performance, other: Performance) -> list[Finding]:
             "",
             one.fault,
             "interpreters_differ",
-            _short(found),
+            short(found),
             "the same output on Lua 5.4 and LuaJIT",
         )
     ]
@@ -474,7 +482,7 @@ def _shown(name: str) -> str:
     return re.sub("[\udc80-\udcff]", lambda m: chr(ord(m.group()) - 0xDC00), name)
 
 
-def _short(text: str, limit: int = 300) -> str:
+def short(text: str, limit: int = 300) -> str:
     """Cut, and free of control characters and of anything that looks like the address of a hook."""
     text = re.sub(r"https?://\S+", "<address>", text)
     text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -4,7 +4,7 @@ What is judged, by kind (found out from the outputs, else from the file itself):
 
 * every script: it loads, no callback raises, modules behind it are not cut off, both interpreters put out the same;
 * ``webhook``: posts, gametime files, score, and its behaviour when building or sending fails once (see ``judge``);
-* ``writer`` and ``other``: what holds for every script.
+* ``writer``: stats files (see ``writer_judge``); ``other``: what holds for every script.
 
 A script that nobody knows is played in a process of its own with limits on time and memory; no command that it starts is executed.
 """
@@ -28,8 +28,14 @@ from python_checks.lua.judge import Finding, compare, fault_fired, judge, kind_o
 from python_checks.lua.probe import probe_for
 from python_checks.lua.stage import Job, Performance, from_json, module_path, performance, to_json
 
-#: Phase 1: a fractional R2, a pause, a surrender, hostile names, 16 a side, a full hold. The first one also carries the injected faults.
 SIXTEEN_A_SIDE = str(Path(__file__).resolve().parent / "matches" / "sixteen_a_side.yml")
+#: Phase 2: pauses (also open at the end, and inside a death), limits, broken-off halves, reconnects, hostile names, sv_fps 40.
+WRITER_MATCHES = (
+    "completed", "full_hold", "reached_limit_r2", "pauses_three", "pause_open_at_end", "pause_in_death", "surrender",
+    "map_change_mid_round", "map_restart_mid_round", "reset_match", "reconnects", "spectator_who_played", "hostile_names",
+    "players_0", "players_1", "players_16",
+)  # fmt: skip
+#: Phase 1: a fractional R2, a pause, a surrender, hostile names, 16 a side, a full hold. The first one also carries the injected faults.
 WEBHOOK_MATCHES = ("completed", "pause_one", "surrender", "hostile_names", SIXTEEN_A_SIDE, "full_hold")
 FAULTS = ("build", "send")
 DEFAULT_TIMEOUT_S = 120.0
@@ -83,11 +89,13 @@ def rehearse(
     matches: Sequence[str] = WEBHOOK_MATCHES,
     interpreters: Sequence[str] = INTERPRETERS,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    header_fields: int | None = None,
 ) -> RehearsalReport:
     """Play every match with every file on every interpreter and judge the outcome.
 
     ``matches`` are names of the engine's match set (``all`` for the whole set) or paths of match files. ``timeout_s`` limits each file on
-    each interpreter. The report passes when at least one play was judged, nothing was left unjudged and nothing was found.
+    each interpreter; ``header_fields`` is what a stats writer's header must have (8 or 9; None takes either). The report passes when at
+    least one play was judged, nothing was left unjudged and nothing was found.
     Raises ``python_checks.engine.MatchError`` for a match that does not exist and ValueError for an unknown interpreter.
     """
     from python_checks.engine import load_match, match_names
@@ -118,7 +126,7 @@ def rehearse(
         for one in whole:
             if one.fault and not fault_fired(one):
                 continue
-            findings += judge(file.name, module_path(file.name), kinds[file.name], one)
+            findings += judge(file.name, module_path(file.name), kinds[file.name], one, header_fields)
             judged += 1
         findings += _differences(file.name, whole)
         if kinds[file.name] == "webhook":
@@ -136,6 +144,14 @@ def rehearse(
         interpreters=tuple(interpreters),
         duration_s=time.monotonic() - begun,
     )
+
+
+def default_matches(files: Sequence[RehearsalFile]) -> tuple[str, ...]:
+    """The matches that the files' kinds ask for: phase 1's set, phase 2's for stats writers, both for a mixture."""
+    kinds = [kind_of(file.source, ()) for file in files]
+    webhook = WEBHOOK_MATCHES if any(kind != "writer" for kind in kinds) else ()
+    writer = WRITER_MATCHES if "writer" in kinds else ()
+    return tuple(dict.fromkeys((*webhook, *writer)))
 
 
 def _differences(file: str, performances: Sequence[Performance]) -> list[Finding]:

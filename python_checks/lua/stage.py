@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -153,12 +154,12 @@ def _with_probe(source: bytes, probe: bytes) -> bytes:
 def _note_openings(server: Any) -> dict[str, int]:
     """When a file was opened for writing by the game's own calls (ms since 1970), by its last name; filled while the match is played."""
     opened: dict[str, int] = {}
-    native = server.files.open
+    native: Callable[[str, int], tuple[int, int]] = server.files.open
 
     def noting(name: str, mode: int) -> tuple[int, int]:
         if mode != 0:
             opened[re.split(r"[\\/]", name)[-1]] = server.clock.now_ms
-        return tuple(native(name, mode))  # type: ignore[return-value]
+        return native(name, mode)
 
     server.files.open = noting
     return opened

@@ -21,7 +21,8 @@ function et_RunFrame()
     local round = et.trap_Cvar_Get("g_currentRound") == "0" and 2 or 1
     local name = "gamestats\\\\2026-02-20-214503-supply-round-" .. round .. ".txt"
     local handle = et.trap_FS_FOpenFile(name, et.FS_WRITE)
-    local text = "Demo\\\\supply\\\\\\\\" .. round .. "\\\\1\\\\1\\\\12:00\\\\7:22\\n"
+    local limits = round == 1 and "12:00\\\\7:22" or "7:22\\\\6:40"
+    local text = "Demo\\\\supply\\\\\\\\" .. round .. "\\\\1\\\\2\\\\" .. limits .. "\\n"
     et.trap_FS_Write(text, #text, handle)
     et.trap_FS_FCloseFile(handle)
   end
@@ -93,7 +94,7 @@ def test_writers_and_others_get_the_general_judgement() -> None:
     broken = rehearse(
         [RehearsalFile("c0rnp0rn.lua", WRITER.replace(b"saved = true", b"saved = true error('x')", 1))], ["completed"]
     )
-    assert {f.code for f in broken.findings} == {"lua_error"}
+    assert {f.code for f in broken.findings} == {"lua_error", "file_missing"}
 
 
 def test_a_file_for_one_interpreter_fails_on_the_other() -> None:
