@@ -10,6 +10,7 @@ Shape (playbooks/plan/plan.yml)::
         requires: []                # numbers of phases whose gates must have passed
         gate: phase0                # file under gates/
         playbook: phase0.yml        # file under playbooks/
+        revert_alone: false         # (false) whether it may be led back while phases that require it stand
         steps:
           - id: "0.1"               # phase.number, in order
             slug: deprecated_service
@@ -26,7 +27,7 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 STATES = ("built", "planned")
 LEGS = ("action", "verify", "revert")
-PHASE_KEYS = frozenset({"phase", "title", "state", "requires", "gate", "playbook", "steps"})
+PHASE_KEYS = frozenset({"phase", "title", "state", "requires", "gate", "playbook", "revert_alone", "steps"})
 STEP_KEYS = frozenset({"id", "slug", "title", "hosts", *LEGS})
 
 
@@ -88,6 +89,8 @@ def _phase_problems(item: Mapping[str, Any], count: int) -> List[str]:
     state = item.get("state")
     if state not in STATES:
         found.append(f"{label}: state is built or planned, found {state!r}")
+    if not isinstance(item.get("revert_alone", False), bool):
+        found.append(f"{label}: revert_alone is true or false, found {item['revert_alone']!r}")
     for needed in item.get("requires") or []:
         if isinstance(needed, bool) or not isinstance(needed, int) or not 0 <= needed < count:
             found.append(f"{label}: requires the phase {needed!r}, which is not in the plan")

@@ -41,6 +41,7 @@ class Progress:
         self._live = out.isatty() and not quiet
         self._play = ""
         self._outcome = "skipped"
+        self._tasks = 0
         self._details: list[str] = []
         self.log: list[str] = []
         self.changed: list[str] = []
@@ -65,6 +66,7 @@ class Progress:
             self._close()
             self._open(str(data.get("play") or data.get("name") or "play"))
         elif kind == "playbook_on_task_start":
+            self._tasks += 1
             self._current(str(data.get("task") or ""))
         elif kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
             self._result(kind, data)
@@ -123,6 +125,7 @@ class Progress:
 
     def _open(self, name: str) -> None:
         self._play, self._outcome, self._play_started = self.safe(name), "skipped", self._clock()
+        self._tasks = 0
         if self._live:
             self._out.write(self._head(self._play))
             self._out.flush()
@@ -137,7 +140,10 @@ class Progress:
         return f"{minutes:>3}:{seconds:02d}  {textwrap.shorten(text, WIDTH - 28, placeholder='…')} "
 
     def _close(self) -> None:
-        if self._play:
+        if self._play and not self._tasks:
+            # A play without tasks is a place-holder (rollback.yml has one for each phase that is not asked for).
+            self._out.write("\r\x1b[K" if self._live else "")
+        elif self._play:
             head = self._head(self._play)
             took = self._clock() - self._play_started
             line = f"{head.ljust(WIDTH - 20, '.')} {self._outcome:<8} {took:6.1f} s"
