@@ -1,5 +1,5 @@
-"""The only door to PostgreSQL: one read-only statement in its own transaction, with time limits, through psycopg 3 or
-psycopg2.
+"""The only door to PostgreSQL, through psycopg 3 or psycopg2: ``read`` is one read-only statement in its own
+transaction, with time limits. Who writes (migration_db.py) takes ``connect`` and brings its own limits.
 
 The pure part (one statement or not, values to JSON) needs no driver, so it is tested and used without one.
 """
@@ -198,6 +198,26 @@ def load_driver() -> Any:
     )
 
 
+def connect(target: Target) -> Tuple[Any, Any]:
+    """(driver, open connection); neither driver begins a transaction before the first statement. Raises PgError."""
+    if target.passfile is not None:
+        check_passfile(target.passfile)
+    driver = load_driver()
+    try:
+        return driver, driver.connect(**target.arguments())
+    except driver.Error as error:
+        raise PgError(
+            f"found: no connection to {target.dbname} at {target.host or 'the local socket'}:{target.port} as "
+            f"{target.user or 'the current user'}: "
+            f"{first_line(error)}; required: a login; next: check host, port, user and the passfile's line"
+        ) from None
+
+
+def sqlstate(error: BaseException) -> str:
+    """The five characters of either driver's error; "unknown" where the server said nothing."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "unknown"
+
+
 def read(
     target: Target,
     sql: str,
@@ -218,23 +238,12 @@ def read(
         raise PgError(
             f"found: {len(found)} statements; required: exactly one; next: split the SQL file, one statement each"
         )
-    if target.passfile is not None:
-        check_passfile(target.passfile)
-    driver = load_driver()
-    try:
-        connection = driver.connect(**target.arguments())
-    except driver.Error as error:
-        raise PgError(
-            f"found: no connection to {target.dbname} at {target.host or 'the local socket'}:{target.port} as "
-            f"{target.user or 'the current user'}: "
-            f"{_first_line(error)}; required: a login; next: check host, port, user and the passfile's line"
-        ) from None
+    driver, connection = connect(target)
     try:
         return _transaction(driver, connection, sql, params, statement_timeout_ms, lock_timeout_ms, max_rows)
     except driver.Error as error:
-        code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "unknown"
         raise PgError(
-            f"found: PostgreSQL refused the statement with SQLSTATE {code}: {_first_line(error, params)}; required: "
+            f"found: PostgreSQL refused the statement with SQLSTATE {sqlstate(error)}: {first_line(error, params)}; required: "
             f"one statement that only reads within {statement_timeout_ms} ms; "
             f"next: run it by hand in psql, in BEGIN READ ONLY"
         ) from None
@@ -326,7 +335,7 @@ def _type_names(cursor: Any, oids: Sequence[int]) -> List[str]:
     return [known.get(int(oid), "unknown") for oid in oids]
 
 
-def _first_line(error: BaseException, params: Optional[Mapping[str, Any]] = None) -> str:
+def first_line(error: BaseException, params: Optional[Mapping[str, Any]] = None) -> str:
     """The server's sentence, without bound texts (PostgreSQL quotes a value that it cannot convert)."""
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else error.__class__.__name__
