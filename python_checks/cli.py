@@ -19,6 +19,7 @@ GROUPS = (
     "python_checks.report.commands",
     "python_checks.lua.cli",
     "python_checks.source.cli",
+    "python_checks.shadow.commands",
     "python_checks.stats.commands",
 )
 

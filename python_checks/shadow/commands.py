@@ -1,0 +1,155 @@
+"""``rollout shadow``: may the new timing be trusted? Prints the decision table; changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ERROR = 2
+SQL = Path(__file__).resolve().parents[2] / "playbooks" / "plan" / "sql" / "shadow_pairs.sql"
+BOT_NAMES = r"^\[BOT\]"
+MAX_ROWS = 200_000
+
+
+def register(commands: Any) -> None:
+    """Add ``shadow`` to the subparsers of ``rollout``."""
+    one = commands.add_parser(
+        "shadow",
+        help="compare OLD and NEW dead time and say what that allows",
+        description="Compare OLD and NEW dead time, raw independent pairs only, rounds as clusters, at the planned numbers of rounds.",
+        epilog="exit: 0 NEW may be shown alone, 1 different, invalid or coverage too low, 2 could not judge, 3 inconclusive",
+    )
+    source = one.add_mutually_exclusive_group(required=True)
+    source.add_argument("--csv", type=Path, metavar="FILE", help="rows of a CSV with a header line")
+    source.add_argument("--json", type=Path, metavar="FILE", help="rows of a JSON list of objects")
+    source.add_argument("--dbname", metavar="NAME", help="read the rows from this database")
+    source.add_argument("--columns", action="store_true", help="print the columns of the rows and end")
+    one.add_argument("--host", metavar="HOST")
+    one.add_argument("--port", type=int, default=5432)
+    one.add_argument("--user", metavar="ROLE")
+    one.add_argument("--passfile", metavar="FILE", help="password file in libpq's format, mode 0600")
+    one.add_argument("--since", default="2026-02-20", metavar="DATE", help="rounds from this day on (2026-02-20)")
+    one.add_argument("--bot-name-regex", default=BOT_NAMES, metavar="REGEX")
+    one.add_argument(
+        "--margin-s",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="equivalence margin in seconds, chosen before looking (5)",
+    )
+    one.add_argument(
+        "--lua-version",
+        metavar="VERSION",
+        help="webhook version of rows that do not name one; unknown versions do not count",
+    )
+    one.add_argument("--format", choices=("text", "json"), default="text")
+    one.set_defaults(run=_shadow)
+
+
+def _shadow(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from python_checks.shadow.decision import decide
+    from python_checks.shadow.pairs import COLUMNS, InputError, read_csv, read_json, sample
+
+    if arguments.columns:
+        for name, meaning in COLUMNS.items():
+            print(f"{name:16} {meaning}")
+        return 0
+    try:
+        if arguments.csv is not None:
+            rows = read_csv(arguments.csv)
+        elif arguments.json is not None:
+            rows = read_json(arguments.json)
+        else:
+            rows = collect(arguments)
+        if arguments.lua_version:
+            rows = [{**row, "lua_version": row.get("lua_version") or arguments.lua_version} for row in rows]
+        report = decide(sample(rows), arguments.margin_s)
+    except (OSError, UnicodeDecodeError, InputError, ValueError) as problem:
+        if arguments.format == "json":
+            print(json.dumps({"error": str(problem)}))
+        print(f"rollout shadow: could not judge: {problem}", file=sys.stderr)
+        return ERROR
+    if arguments.format == "json":
+        print(json.dumps({**asdict(report), "exit_code": report.exit_code}, indent=2))
+    else:
+        print(text(report))
+    return report.exit_code
+
+
+def collect(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows from the database, by the plan's SQL. Raises InputError with the database's reason."""
+    from ansible_collections.slomix.timetracking.plugins.module_utils import pg
+
+    from python_checks.shadow.pairs import InputError
+
+    target = pg.Target(arguments.host, arguments.port, arguments.dbname, arguments.user, arguments.passfile)
+    try:
+        found = pg.read(
+            target,
+            SQL.read_text(encoding="utf-8"),
+            {"since": arguments.since, "bot_name_regex": arguments.bot_name_regex},
+            max_rows=MAX_ROWS,
+        )
+    except pg.PgError as problem:
+        raise InputError(str(problem)) from None
+    rows: list[dict[str, Any]] = found["rows"]
+    return rows
+
+
+def text(report: Any) -> str:
+    """The report for a terminal."""
+    from python_checks.shadow.decision import table
+
+    numbers = report.numbers
+    lines = [f"verdict   {report.verdict}", f"decision  {report.decision}", ""]
+    lines.append(f"A validity of NEW   {report.validity}")
+    lines += [f"    {sentence}" for sentence in report.violations[:20]]
+    if len(report.violations) > 20:
+        lines.append(f"    and {len(report.violations) - 20} more")
+    plain = numbers["coverage_plain"]
+    lines.append(
+        f"B coverage          {report.coverage}: {numbers['rounds_covered']} of {numbers['rounds']} rounds"
+        f" ({'no rounds' if plain is None else f'{plain:.1%}'}, lower bound {numbers['coverage_lower']:.1%}, required > 80 %);"
+        f" rows {numbers['rows_covered']} of {numbers['rows']}; rounds with any Lua row {numbers['rounds_with_any_lua']}"
+    )
+    lines.append(
+        f"C bias              {report.bias}: {numbers['rounds_usable']} usable rounds, {numbers['pairs']} pairs"
+    )
+    for look in report.looks:
+        low, high = ("infinite" if look[k] is None else f"{look[k]:+.1f}" for k in ("low_s", "high_s"))
+        lines.append(
+            f"    look at {look['rounds']:2}: {look['estimate_s']:+.1f} s [{low}, {high}], margin ±{numbers['margin_s']:g} s,"
+            f" F {look['factor']:.2f}: {look['verdict']}"
+        )
+    if "mean_s" in numbers:
+        lines.append(
+            f"    plain: mean {numbers['mean_s']:+.1f}, median {numbers['median_s']:+.1f}, trimmed {numbers['trimmed_mean_s']:+.1f} s;"
+            f" Bland-Altman limits {numbers['limits_low_s']:+.1f} to {numbers['limits_high_s']:+.1f} s (description only)"
+        )
+    lines.append(
+        f"D tails             {report.tails}: bad rounds {numbers['bad_rounds'] or 'none'}, upper bound {numbers['bad_upper']:.1%}"
+    )
+    worst = list(numbers["largest_by_player_s"].items())[:5]
+    if worst:
+        lines.append("    largest difference by player: " + ", ".join(f"{p} {d:.0f} s" for p, d in worst))
+    for part in [p for p in report.strata if p["blocks"]] or report.strata[:1]:
+        word = "outside" if part["blocks"] else "widest"
+        lines.append(
+            f"E strata            {word}: {part['stratum']} {part['median_s']:+.1f} s in {part['rounds']} rounds"
+        )
+    if report.counts:
+        lines.append(
+            "not compared        " + ", ".join(f"{name} {number}" for name, number in sorted(report.counts.items()))
+        )
+    lines += [f"{code:19} {settles}" for code, settles in report.codes.items()]
+    lines.append("")
+    rows = table(report)
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+    lines.append("  ".join(name.ljust(width) for name, width in widths.items()).rstrip())
+    lines += ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]
+    return "\n".join(lines)

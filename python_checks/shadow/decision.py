@@ -1,0 +1,464 @@
+"""The decision of Phase 5: validity of NEW, coverage, bias, tails and strata, and what they allow together (gates.md 4)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from python_checks.shadow import statistics as st
+from python_checks.shadow.pairs import Pair, Round, Sample, is_copied
+
+MARGIN_S = 5.0
+"""Dead time: two values that differ by less may be shown for each other. Not below 3 s, half of OLD's step."""
+MIN_MARGIN_S = 3.0
+TAIL_S = 15.0
+TAIL_SHARE = 0.10
+BAD_PAIRS = 0.20
+STRATUM_ROUNDS = 4
+SWITCH_TAIL, DELETE_TAIL = 0.20, 0.10
+UNIT_FACTORS = (60.0, 1 / 60, 1000.0, 1 / 1000, 60000.0)
+
+OK, BAD = "ok", "bad"
+PASS, FAIL, UNSURE = "pass", "fail", "inconclusive"
+
+MAY_SWITCH = "may_show_new_only"
+MAY_DELETE = "may_delete_old"
+EXPLAIN = "cutover_only_with_shown_causes"
+KEEP_DUAL = "keep_dual"
+INVESTIGATE = "keep_dual_investigate_coverage"
+ROLL_BACK = "stop_and_roll_back"
+
+DECISIONS = (
+    (
+        "ok",
+        "pass",
+        st.EQUIVALENT,
+        f"upper <= {SWITCH_TAIL:.0%}",
+        MAY_SWITCH,
+        "reversible; watch one session with OLD computed silently",
+    ),
+    ("ok", "pass", st.EQUIVALENT, f"upper <= {DELETE_TAIL:.0%}", MAY_DELETE, "irreversible, a phase of its own"),
+    (
+        "ok",
+        "pass",
+        st.DIFFERENT,
+        "any",
+        EXPLAIN,
+        "no pass; each stratum's cause shown, the rest equivalent, a named approver",
+    ),
+    ("ok", "pass", f"{st.INCONCLUSIVE}, or tails over the bound", "-", KEEP_DUAL, "play the rounds that are named"),
+    ("ok", "inconclusive", "any", "any", KEEP_DUAL, "play the rounds that are named"),
+    ("ok", "fail", "any", "any", INVESTIGATE, "the bias is reported and has no force"),
+    ("bad", "any", "any", "any", ROLL_BACK, "NEW itself is impossible: roll the producer back"),
+)
+"""The decision table: validity (A), coverage (B), bias (C), tails (D), decision, remark."""
+
+_SETTLE = {
+    "NO_DATA": "play rounds with the webhook from 1.6.3 on and let the gametime files be ingested",
+    "NOT_INDEPENDENT": "NEW repeats OLD's values: find out where it is copied; only raw lua_spawn_stats count",
+    "LINK_AMBIGUOUS": "repair Lua rows that are linked to one round more than once",
+    "MIXED_VERSION": "begin the window with the first round of one webhook version",
+    "CLOCK_SKEW": "bring the clocks together: duration and unix span of a round differ",
+}
+
+
+@dataclass
+class Report:
+    """Everything that was computed. ``verdict`` is what may be relied on; ``bias`` is the verdict of the differences alone."""
+
+    verdict: str
+    decision: str
+    validity: str
+    coverage: str
+    bias: str
+    tails: str
+    codes: dict[str, str]
+    numbers: dict[str, Any]
+    violations: list[str] = field(default_factory=list)
+    strata: list[dict[str, Any]] = field(default_factory=list)
+    looks: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    plots: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 may switch, 1 different, bad or coverage too low, 3 inconclusive."""
+        if self.decision in (MAY_SWITCH, MAY_DELETE):
+            return 0
+        return 1 if self.decision in (ROLL_BACK, EXPLAIN, INVESTIGATE) else 3
+
+
+def decide(data: Sample, margin_s: float = MARGIN_S) -> Report:
+    """Judge a sample. ``margin_s`` is written down before looking; below 3 s it is refused with ValueError."""
+    if margin_s < MIN_MARGIN_S:
+        raise ValueError(f"a margin of {margin_s:g} s is below {MIN_MARGIN_S:g} s, half of OLD's step of 6 s")
+    codes: dict[str, str] = {}
+    violations, unit = _validity(data)
+    coverage, numbers = _coverage(data, codes)
+    copied = is_copied(data.pairs)
+    if copied:
+        codes["NOT_INDEPENDENT"] = _SETTLE["NOT_INDEPENDENT"]
+    looks = _looks(data, margin_s, copied)
+    strata = _strata(data.usable, margin_s)
+    bias = _bias(data, looks, strata, margin_s, codes, copied)
+    tails, tail_upper = _tails(data, numbers, codes)
+    numbers |= _description(data, margin_s, codes)
+    if bias == st.EQUIVALENT and "WIDE_CI" in codes:
+        bias = st.INCONCLUSIVE
+    validity = BAD if violations else OK
+    decision = _decision(validity, coverage, bias, tail_upper)
+    verdict = bias
+    if validity == BAD:
+        verdict = st.INCONCLUSIVE if bias != st.DIFFERENT else bias
+    elif bias == st.EQUIVALENT and decision not in (MAY_SWITCH, MAY_DELETE):
+        verdict = st.INCONCLUSIVE
+    if unit:
+        codes["UNIT_SUSPECT"] = "the ratio of NEW to OLD is a unit's factor: find the wrong unit before anything else"
+    return Report(
+        verdict,
+        decision,
+        validity,
+        coverage,
+        bias,
+        tails,
+        codes,
+        {"margin_s": margin_s, **numbers},
+        violations,
+        strata,
+        looks,
+        dict(data.codes + Counter({f"left out: {k}": v for k, v in data.left_out.items()})),
+        _plots(data),
+    )
+
+
+def _decision(validity: str, coverage: str, bias: str, tail_upper: float) -> str:
+    if validity == BAD:
+        return ROLL_BACK
+    if coverage == FAIL:
+        return INVESTIGATE
+    if coverage != PASS:
+        return KEEP_DUAL
+    if bias == st.DIFFERENT:
+        return EXPLAIN
+    if bias == st.EQUIVALENT and tail_upper <= DELETE_TAIL:
+        return MAY_DELETE
+    if bias == st.EQUIVALENT and tail_upper <= SWITCH_TAIL:
+        return MAY_SWITCH
+    return KEEP_DUAL
+
+
+def _validity(data: Sample) -> tuple[list[str], bool]:
+    """Step A: NEW by itself. Each violation as a sentence, and whether a unit is suspect."""
+    told = []
+    for one in data.rounds:
+        for row in one.rows:
+            if row.code == "NEW_IMPOSSIBLE":
+                told.append(
+                    f"round {one.round_id}, player {row.player}: {_s(row.new_s)} dead in {_s(row.played_s)} played"
+                )
+        if one.duration_s is not None and one.covered:
+            if one.duration_s <= 0:
+                told.append(f"round {one.round_id}: measured duration {one.duration_s:g} s")
+            elif one.span_s is not None and abs(one.duration_s - (one.span_s - one.pause_s)) >= 2:
+                told.append(
+                    f"round {one.round_id}: measured duration {one.duration_s:g} s against {one.span_s:g} s from start to end less "
+                    f"{one.pause_s:g} s paused"
+                )
+    ratios = [
+        row.new_s / row.old_s
+        for one in data.rounds
+        for row in one.rows
+        if row.old_s and row.new_s and row.code in ("", "NEW_IMPOSSIBLE")
+    ]
+    unit = False
+    if len(ratios) >= 4:
+        middle = st.median(ratios)
+        factor = next((f for f in UNIT_FACTORS if abs(middle / f - 1) <= 0.05), None)
+        if factor is not None:
+            unit = True
+            told.append(
+                f"NEW is {middle:.4g} times OLD in the middle of {len(ratios)} rows, a unit's factor of {factor:g}"
+            )
+    return told, unit
+
+
+def _coverage(data: Sample, codes: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """Step B: rounds in which at least 80 % of the players have Lua data of their own."""
+    n, k = len(data.rounds), sum(1 for one in data.rounds if one.is_covered)
+    low, high = st.lower_bound(k, n) if n else 0.0, st.upper_bound(k, n)
+    rows = sum(len(one.rows) for one in data.rounds)
+    numbers = {
+        "rounds": n,
+        "rounds_covered": k,
+        "coverage_plain": round(k / n, 4) if n else None,
+        "coverage_lower": round(low, 4),
+        "coverage_upper": round(high, 4),
+        "rows": rows,
+        "rows_covered": sum(one.covered for one in data.rounds),
+        "rounds_with_any_lua": sum(1 for one in data.rounds if one.covered),
+        "rounds_usable": len(data.usable),
+        "pairs": len(data.pairs),
+    }
+    if n == 0:
+        codes["NO_DATA"] = _SETTLE["NO_DATA"]
+        return UNSURE, numbers
+    if low > st.COVERAGE:
+        return PASS, numbers
+    if high < st.COVERAGE:
+        codes["COVERAGE_LOW"] = (
+            f"{k} of {n} rounds are covered: find out why Lua data is missing, more rounds will not mend it"
+        )
+        return FAIL, numbers
+    more = st.needed_rounds(n - k) - n
+    numbers["rounds_needed_for_coverage"] = max(1, more)
+    codes["COVERAGE_UNSURE"] = (
+        f"{k} of {n} rounds are covered (lower bound {low:.2f}): play {max(1, more)} more rounds, all covered"
+    )
+    return UNSURE, numbers
+
+
+def _looks(data: Sample, margin_s: float, copied: bool) -> list[dict[str, Any]]:
+    """Step C at the planned numbers of rounds, the first ones in time order, until one of them decides."""
+    told = []
+    usable = data.usable
+    for planned in st.LOOKS:
+        if planned > len(usable):
+            break
+        first = usable[:planned]
+        found = st.equivalence(
+            [one.difference_s for one in first], [one.session for one in first], margin_s, independent=not copied
+        )
+        lacking = _lacking(first)
+        blocked = [s["stratum"] for s in _strata(first, margin_s) if s["blocks"]]
+        verdict = found.verdict
+        if verdict == st.EQUIVALENT and (lacking or blocked or copied):
+            verdict = st.INCONCLUSIVE
+        told.append(
+            {
+                "rounds": planned,
+                "estimate_s": round(found.estimate, 3),
+                "low_s": _finite(found.low),
+                "high_s": _finite(found.high),
+                "factor": round(found.factor, 3),
+                "alpha": st.ALPHA,
+                "interval_verdict": found.verdict,
+                "verdict": verdict,
+                "flat": found.flat,
+                "lacking": lacking,
+                "blocked_by": blocked,
+            }
+        )
+        if verdict != st.INCONCLUSIVE:
+            break
+    return told
+
+
+def _lacking(rounds: Sequence[Round]) -> dict[str, str]:
+    """What a sample must span before it can say EQUIVALENT: codes with what would settle them."""
+    told: dict[str, str] = {}
+    sessions, maps = {one.session for one in rounds}, {one.map for one in rounds}
+    if len(sessions) < 3:
+        told["TOO_FEW_SESSIONS"] = f"{len(sessions)} evenings: play on {3 - len(sessions)} more"
+    gaps = [
+        f"R{n}: {sum(1 for r in rounds if r.number == n)} rounds"
+        for n in (1, 2)
+        if sum(1 for r in rounds if r.number == n) < 3
+    ]
+    if len(maps) < 3:
+        gaps.append(f"{len(maps)} maps")
+    pairs = [pair for one in rounds for pair in one.pairs]
+    player, number = Counter(pair.player for pair in pairs).most_common(1)[0] if pairs else ("", 0)
+    if number > 0.3 * len(pairs):
+        gaps.append(f"player {player} is in {number} of {len(pairs)} pairs")
+    if gaps:
+        told["STRATUM_GAP"] = (
+            f"{'; '.join(gaps)}: required are 3 R1, 3 R2, 3 maps, and no player in more than 30 % of the pairs"
+        )
+    return told
+
+
+def _bias(
+    data: Sample,
+    looks: list[dict[str, Any]],
+    strata: list[dict[str, Any]],
+    margin_s: float,
+    codes: dict[str, str],
+    copied: bool,
+) -> str:
+    usable = data.usable
+    versions = sorted({one.version for one in usable})
+    if data.codes["LINK_AMBIGUOUS"]:
+        codes["LINK_AMBIGUOUS"] = f"{data.codes['LINK_AMBIGUOUS']} rows: {_SETTLE['LINK_AMBIGUOUS']}"
+    if not looks:
+        if data.rounds:
+            codes["TOO_FEW_ROUNDS"] = (
+                f"{len(usable)} usable rounds: play {st.LOOKS[0] - len(usable)} more with Lua data"
+            )
+        elif "NO_DATA" not in codes:
+            codes["NO_DATA"] = _SETTLE["NO_DATA"]
+        return st.INCONCLUSIVE
+    last = looks[-1]
+    verdict: str = last["verdict"]
+    if len(versions) > 1:
+        codes["MIXED_VERSION"] = f"webhook versions {', '.join(versions)}: {_SETTLE['MIXED_VERSION']}"
+        if verdict == st.EQUIVALENT:
+            verdict = st.INCONCLUSIVE
+    blocked = [s for s in strata if s["blocks"]]
+    if blocked:
+        names = ", ".join(f"{s['stratum']} ({s['median_s']:+.1f} s in {s['rounds']} rounds)" for s in blocked)
+        codes["STRATUM_OUTSIDE"] = f"outside of ±{margin_s:g} s: {names}; find the cause"
+        if verdict == st.EQUIVALENT:
+            verdict = st.INCONCLUSIVE
+    codes |= last["lacking"] if verdict == st.INCONCLUSIVE else {}
+    if last["interval_verdict"] == st.INCONCLUSIVE:
+        ahead = next((n for n in st.LOOKS if n > len(usable)), None)
+        if last["flat"]:
+            codes["WIDE_CI"] = (
+                "all rounds differ by the same number, which proves nothing before 14 rounds of independent data"
+            )
+        elif ahead is None and last["rounds"] == st.LOOKS[-1]:
+            codes["WIDE_CI"] = (
+                "the last planned look did not decide: keep dual; a new experiment with a new name is needed to go on"
+            )
+        else:
+            codes["WIDE_CI"] = f"the interval is wider than ±{margin_s:g} s: the next look is at {ahead} usable rounds"
+    return st.INCONCLUSIVE if copied else verdict
+
+
+def _tails(data: Sample, numbers: dict[str, Any], codes: dict[str, str]) -> tuple[str, float]:
+    """Step D: rounds with impossible values or many pairs far off, which a median does not see."""
+    judged = [one for one in data.rounds if one.usable or any(row.code == "NEW_IMPOSSIBLE" for row in one.rows)]
+    bad = [one for one in judged if _is_bad(one)]
+    upper = st.upper_bound(len(bad), len(judged))
+    per_player: dict[str, float] = {}
+    for pair in data.pairs:
+        per_player[pair.player] = max(per_player.get(pair.player, 0.0), abs(pair.difference_s))
+    numbers |= {
+        "bad_rounds": [one.round_id for one in bad],
+        "bad_upper": round(upper, 4),
+        "largest_by_player_s": dict(sorted(per_player.items(), key=lambda item: -item[1])),
+    }
+    if upper <= SWITCH_TAIL:
+        return PASS, upper
+    more = next((n for n in range(len(judged), 1000) if st.upper_bound(len(bad), n) <= SWITCH_TAIL), 1000) - len(judged)
+    codes["TAIL_UNSURE"] = (
+        f"{len(bad)} of {len(judged)} rounds are bad (upper bound {upper:.0%}): play {more} more rounds without a bad one"
+    )
+    return UNSURE, upper
+
+
+def _is_bad(one: Round) -> bool:
+    if any(row.code == "NEW_IMPOSSIBLE" for row in one.rows):
+        return True
+    far = sum(1 for pair in one.pairs if abs(pair.difference_s) > tail_s(pair))
+    return far > BAD_PAIRS * len(one.pairs)
+
+
+def tail_s(pair: Pair) -> float:
+    """T: from where on a single pair is far off, in seconds."""
+    return max(TAIL_S, TAIL_SHARE * (pair.played_s or 0))
+
+
+def _strata(rounds: Sequence[Round], margin_s: float) -> list[dict[str, Any]]:
+    """Step E: parts of the sample in which the difference may hide."""
+    parts: dict[str, list[Round]] = {}
+    for one in rounds:
+        names = [f"R{one.number}" if one.number else "round unknown", f"map {one.map or 'unknown'}"]
+        names.append(f"end {one.end_reason or 'unknown'}")
+        names.append("paused" if one.paused else "not paused")
+        names.append("reconnects" if one.reconnected else "no reconnects")
+        names.append("OLD clamped" if any(r.code == "OLD_CLAMPED" for r in one.rows) else "nothing clamped")
+        for name in names:
+            parts.setdefault(name, []).append(one)
+    told = []
+    for name, members in parts.items():
+        middle = st.median([one.difference_s for one in members])
+        blocks = len(members) >= STRATUM_ROUNDS and abs(middle) >= margin_s
+        told.append({"stratum": name, "rounds": len(members), "median_s": round(middle, 3), "blocks": blocks})
+    return sorted(told, key=lambda part: -abs(part["median_s"]))
+
+
+def _description(data: Sample, margin_s: float, codes: dict[str, str]) -> dict[str, Any]:
+    """The plain figures that people ask for, and the Bland-Altman limits, which decide nothing."""
+    usable = data.usable
+    if not usable:
+        return {}
+    values = [one.difference_s for one in usable]
+    rows = [pair.difference_s for pair in data.pairs]
+    mean = math.fsum(values) / len(values)
+    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)) if len(values) > 1 else 0.0
+    centres = {"mean_s": mean, "median_s": st.median(values), "trimmed_mean_s": st.trimmed_mean(values)}
+    if max(centres.values()) - min(centres.values()) > margin_s / 2:
+        codes["WIDE_CI"] = (
+            "mean, median and trimmed mean of the rounds lie more than half of the margin apart: the differences are skewed"
+        )
+    return {
+        **{name: round(value, 3) for name, value in centres.items()},
+        "row_mean_s": round(math.fsum(rows) / len(rows), 3),
+        "row_median_s": round(st.median(rows), 3),
+        "limits_low_s": round(mean - 1.96 * sd, 3),
+        "limits_high_s": round(mean + 1.96 * sd, 3),
+        "sessions": len({one.session for one in usable}),
+        "maps": len({one.map for one in usable}),
+    }
+
+
+def _plots(data: Sample) -> dict[str, Any]:
+    """What a report draws: paired differences, Bland-Altman points, coverage by evening."""
+    evenings: dict[str, list[int]] = {}
+    for one in data.rounds:
+        covered, total = evenings.setdefault(one.session, [0, 0])
+        evenings[one.session] = [covered + one.is_covered, total + 1]
+    return {
+        "rounds": [
+            {
+                "round_id": r.round_id,
+                "session": r.session,
+                "map": r.map,
+                "round": r.number,
+                "difference_s": round(r.difference_s, 3),
+            }
+            for r in data.usable
+        ],
+        "bland_altman": [
+            {
+                "round_id": p.round_id,
+                "mean_s": round(((p.old_s or 0) + (p.new_s or 0)) / 2, 3),
+                "difference_s": round(p.difference_s, 3),
+            }
+            for p in data.pairs
+        ],
+        "coverage": [{"session": s, "covered": c, "rounds": n} for s, (c, n) in evenings.items()],
+    }
+
+
+def _s(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g} s"
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
+
+
+def table(report: Report) -> list[dict[str, str]]:
+    """The decision table with the row that applies marked."""
+    rows = []
+    for validity, coverage, bias, tails, decision, remark in DECISIONS:
+        hit = decision == report.decision and (
+            decision != KEEP_DUAL or (coverage == "inconclusive") == (report.coverage != PASS)
+        )
+        rows.append(
+            {
+                "": ">" if hit else "",
+                "A": validity,
+                "B": coverage,
+                "C": bias,
+                "D": tails,
+                "decision": decision,
+                "remark": remark,
+            }
+        )
+    return rows

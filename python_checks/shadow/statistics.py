@@ -1,0 +1,194 @@
+"""The exact statistics of the timing shadow (gates.md 4): small samples, so no normal approximation anywhere.
+
+Everything is pure: numbers in, numbers out. Tests hold it against brute force.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+LOOKS = (8, 12, 16, 24)
+"""Numbers of rounds at which the data may be looked at, and no others."""
+ALPHA = 0.05 / len(LOOKS)
+"""Error of one look on one side: all looks together stay within 5 %."""
+COVERAGE = 0.80
+CONFIDENCE = 0.95
+MIN_ICC = 0.10
+"""Rounds of one evening are alike; less than this is not believed on a few evenings."""
+
+EQUIVALENT = "EQUIVALENT"
+DIFFERENT = "DIFFERENT"
+INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@lru_cache(maxsize=64)
+def signed_rank_counts(n: int) -> tuple[int, ...]:
+    """How many of the 2**n sign patterns give each W+ from 0 to n(n+1)/2."""
+    counts = [1]
+    for rank in range(1, n + 1):
+        wider = [0] * (len(counts) + rank)
+        for total, number in enumerate(counts):
+            wider[total] += number
+            wider[total + rank] += number
+        counts = wider
+    return tuple(counts)
+
+
+def critical_rank(n: int, alpha: float) -> int:
+    """The largest k with P(W+ <= k) <= alpha, exactly; -1 when even k = 0 is too likely."""
+    limit, total = alpha * 2**n, 0
+    for k, number in enumerate(signed_rank_counts(n)):
+        total += number
+        if total > limit:
+            return k - 1
+    return n * (n + 1) // 2
+
+
+def walsh_averages(values: Sequence[float]) -> list[float]:
+    """All (a+b)/2 with a before or equal to b, sorted. Zeros and ties stay in."""
+    return sorted((a + b) / 2 for i, a in enumerate(values) for b in values[i:])
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value, or the mean of the two in the middle. Raises ValueError for nothing."""
+    if not values:
+        raise ValueError("no values")
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Hodges-Lehmann estimate with its exact one-sided bounds (each at ``alpha``); infinite when n is too small."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def hodges_lehmann(values: Sequence[float], alpha: float = ALPHA) -> Interval:
+    """The median of the Walsh averages and its exact interval by the signed rank test."""
+    averages = walsh_averages(values)
+    k = critical_rank(len(values), alpha)
+    if k < 0:
+        return Interval(median(averages), -math.inf, math.inf)
+    return Interval(median(averages), averages[k], averages[len(averages) - k - 1])
+
+
+def intraclass_correlation(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """How alike rounds of one evening are: (MSB - MSW) / (MSB + (m-1) MSW), not below 0. One evening alone: 1, the worst."""
+    groups: dict[Hashable, list[float]] = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        groups.setdefault(cluster, []).append(value)
+    n, k = len(values), len(groups)
+    if k < 2:
+        return 1.0
+    if n == k:
+        return 0.0
+    mean = math.fsum(values) / n
+    means = {c: math.fsum(g) / len(g) for c, g in groups.items()}
+    between = math.fsum(len(g) * (means[c] - mean) ** 2 for c, g in groups.items()) / (k - 1)
+    within = math.fsum((x - means[c]) ** 2 for c, g in groups.items() for x in g) / (n - k)
+    size = n / k
+    spread = between + (size - 1) * within
+    return max(0.0, (between - within) / spread) if spread > 0 else 0.0
+
+
+def design_factor(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """F: how much an interval widens because rounds come in evenings; 1 when each evening gave one round."""
+    size = len(values) / max(1, len(set(clusters)))
+    return math.sqrt(1 + (size - 1) * max(MIN_ICC, intraclass_correlation(values, clusters)))
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """One look: estimate, bounds before and after widening by ``factor``, verdict. Seconds."""
+
+    n: int
+    estimate: float
+    low: float
+    high: float
+    factor: float
+    verdict: str
+    flat: bool
+    """All rounds gave the same number: the interval has no width, so it says nothing about noise."""
+
+
+def equivalence(
+    values: Sequence[float],
+    clusters: Sequence[Hashable],
+    margin: float,
+    alpha: float = ALPHA,
+    widen: bool = True,
+    independent: bool = True,
+) -> Equivalence:
+    """Whether the rounds' differences (seconds, one per round) are within ±margin, beyond it, or undecided.
+
+    ``independent`` says that NEW is proven not to be a copy of OLD; equal differences count only then, and from 14 rounds on.
+    """
+    raw = hodges_lehmann(values, alpha)
+    factor = design_factor(values, clusters) if widen else 1.0
+    low = raw.estimate - factor * (raw.estimate - raw.low)
+    high = raw.estimate + factor * (raw.high - raw.estimate)
+    flat = len(set(values)) == 1
+    verdict = INCONCLUSIVE
+    if -margin < low and high < margin:
+        verdict = EQUIVALENT if not flat or (len(values) >= 14 and independent) else INCONCLUSIVE
+    elif low >= margin or high <= -margin:
+        verdict = DIFFERENT
+    return Equivalence(len(values), raw.estimate, low, high, factor, verdict, flat)
+
+
+def binomial_tail(k: int, n: int, p: float) -> float:
+    """P(X >= k) for n trials with probability p."""
+    if k <= 0:
+        return 1.0
+    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+
+
+def lower_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided Clopper-Pearson lower bound of a proportion: the p at which k or more of n has probability 1 - confidence."""
+    _counts(k, n)
+    if k == 0:
+        return 0.0
+    return _root(lambda p: binomial_tail(k, n, p) - (1 - confidence))
+
+
+def upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
+    """One-sided Clopper-Pearson upper bound; 1 for no trials."""
+    _counts(k, n)
+    return 1 - lower_bound(n - k, n, confidence) if n else 1.0
+
+
+def needed_rounds(missed: int, share: float = COVERAGE, confidence: float = CONFIDENCE) -> int:
+    """The fewest rounds with which so many missed ones still leave the lower bound above ``share``."""
+    n = max(1, missed + 1)
+    while lower_bound(n - missed, n, confidence) <= share:
+        n += 1
+    return n
+
+
+def trimmed_mean(values: Sequence[float], share: float = 0.1) -> float:
+    """The mean without the lowest and highest ``share``. Raises ValueError for nothing."""
+    cut = int(len(values) * share)
+    kept = sorted(values)[cut : len(values) - cut]
+    if not kept:
+        raise ValueError("no values")
+    return math.fsum(kept) / len(kept)
+
+
+def _counts(k: int, n: int) -> None:
+    if not 0 <= k <= n:
+        raise ValueError(f"{k} of {n} is no count")
+
+
+def _root(function: Callable[[float], float]) -> float:
+    """Where a rising function on [0, 1] crosses 0, to the last bit that matters."""
+    low, high = 0.0, 1.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if function(middle) < 0 else (low, middle)
+    return low

@@ -1,0 +1,172 @@
+"""The exact parts against brute force, against scipy, and against the table of needed rounds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as hs
+
+from python_checks.shadow import statistics as st
+
+
+@pytest.mark.parametrize("n", range(1, 11))
+def test_signed_rank_counts_by_brute_force(n: int) -> None:
+    counts = [0] * (n * (n + 1) // 2 + 1)
+    for signs in itertools.product((0, 1), repeat=n):
+        counts[sum(rank for rank, sign in zip(range(1, n + 1), signs, strict=True) if sign)] += 1
+    assert list(st.signed_rank_counts(n)) == counts and sum(counts) == 2**n
+
+
+@pytest.mark.parametrize(
+    ("n", "alpha", "k"),
+    [(8, 0.025, 3), (10, 0.025, 8), (12, 0.025, 13), (20, 0.025, 52), (24, 0.025, 81), (7, 0.0125, 0)],
+)
+def test_critical_ranks_are_the_published_ones(n: int, alpha: float, k: int) -> None:
+    assert st.critical_rank(n, alpha) == k
+
+
+@pytest.mark.parametrize(("alpha", "first"), [(0.05, 5), (0.025, 6), (0.0125, 7)])
+def test_too_few_rounds_have_no_bounds(alpha: float, first: int) -> None:
+    assert math.isinf(st.hodges_lehmann([1.0] * (first - 1), alpha).high)
+    assert st.hodges_lehmann([1.0] * first, alpha).high == 1.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(hs.lists(hs.integers(-60, 60), min_size=7, max_size=9), hs.sampled_from((0.0125, 0.025, 0.05)))
+def test_interval_is_the_inverted_test(values: list[int], alpha: float) -> None:
+    """A shift inside of the interval is not rejected by the exact test, one outside is: brute force over all sign patterns."""
+    xs = [value + index * 1e-3 + index**2 * 1e-5 for index, value in enumerate(values)]
+    interval = st.hodges_lehmann(xs, alpha)
+
+    def rejected(shift: float) -> bool:
+        centred = sorted((x - shift for x in xs), key=abs)
+        plus = sum(rank for rank, x in enumerate(centred, start=1) if x > 0)
+        n = len(xs)
+        as_small = sum(
+            1
+            for signs in itertools.product((0, 1), repeat=n)
+            if sum(rank for rank, sign in zip(range(1, n + 1), signs, strict=True) if sign) <= plus
+        )
+        return as_small <= alpha * 2**n
+
+    assert rejected(interval.high + 1e-6) and not rejected(interval.high - 1e-6)
+
+
+def test_walsh_averages_keep_zeros_and_ties() -> None:
+    assert st.walsh_averages([0, 0, 2]) == [0, 0, 0, 1, 1, 2]
+    assert st.hodges_lehmann([0, 0, 2]).estimate == 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(hs.integers(1, 60).flatmap(lambda n: hs.tuples(hs.integers(0, n), hs.just(n))))
+def test_bounds_agree_with_scipy(counts: tuple[int, int]) -> None:
+    from scipy.stats import beta
+
+    k, n = counts
+    assert st.lower_bound(k, n) == pytest.approx(beta.ppf(0.05, k, n - k + 1) if k else 0.0, abs=1e-9)
+    assert st.upper_bound(k, n) == pytest.approx(beta.ppf(0.95, k + 1, n - k) if k < n else 1.0, abs=1e-9)
+    if k:
+        assert st.binomial_tail(k, n, st.lower_bound(k, n)) == pytest.approx(0.05, abs=1e-9)
+
+
+def test_needed_rounds_are_the_table() -> None:
+    table = [(n - missed, n) for missed in range(6) for n in [st.needed_rounds(missed)]]
+    assert table == [(14, 14), (21, 22), (28, 30), (34, 37), (40, 44), (45, 50)]
+
+
+@pytest.mark.parametrize(("k", "n", "low"), [(5, 6, 0.42), (9, 10, 0.61), (12, 12, 0.78)])
+def test_a_good_share_of_few_rounds_proves_little(k: int, n: int, low: float) -> None:
+    assert st.lower_bound(k, n) == pytest.approx(low, abs=0.005)
+
+
+@pytest.mark.parametrize(("k", "n", "high"), [(0, 14, 0.193), (0, 29, 0.10), (0, 59, 0.05), (1, 46, 0.10)])
+def test_tail_bounds(k: int, n: int, high: float) -> None:
+    assert st.upper_bound(k, n) <= high and st.upper_bound(k, n) > high - 0.005
+
+
+def test_icc_and_design_factor() -> None:
+    evenings = [e for e in range(4) for _ in range(4)]
+    alike = [float(10 * e) for e in evenings]
+    assert st.intraclass_correlation(alike, evenings) == 1.0
+    assert st.design_factor(alike, evenings) == pytest.approx(2.0)
+    mixed = [float(i % 4) for i in range(16)]
+    assert st.intraclass_correlation(mixed, evenings) == 0.0
+    assert st.design_factor(mixed, evenings) == pytest.approx(math.sqrt(1 + 3 * 0.10))
+    assert st.design_factor(mixed, list(range(16))) == 1.0
+    assert st.intraclass_correlation(mixed, [0] * 16) == 1.0
+
+
+def test_icc_by_hand() -> None:
+    # Evenings {1, 3}, {5, 7}: MSB = 16, MSW = 2, m = 2.
+    assert st.intraclass_correlation([1, 3, 5, 7], "aabb") == pytest.approx((16 - 2) / (16 + 2))
+
+
+def test_equal_differences_have_no_width() -> None:
+    assert st.equivalence([0.0] * 13, range(13), 5).verdict == st.INCONCLUSIVE
+    assert st.equivalence([0.0] * 14, range(14), 5).verdict == st.EQUIVALENT
+    assert st.equivalence([0.0] * 14, range(14), 5, independent=False).verdict == st.INCONCLUSIVE
+    assert st.equivalence([9.0] * 8, range(8), 5).verdict == st.DIFFERENT
+
+
+@settings(max_examples=100, deadline=None)
+@given(hs.lists(hs.floats(-30, 30, allow_nan=False), min_size=8, max_size=16), hs.integers(1, 4))
+def test_widening_never_helps(values: list[float], size: int) -> None:
+    evenings = [index // size for index in range(len(values))]
+    plain, wide = (st.equivalence(values, evenings, 5, widen=w) for w in (False, True))
+    assert wide.low <= plain.low + 1e-9 and wide.high >= plain.high - 1e-9
+    if wide.verdict != st.INCONCLUSIVE:
+        assert plain.verdict == wide.verdict
+
+
+def test_margin_is_open_at_both_ends() -> None:
+    values = [5.0, 4.9, 5.1, 5.0, 4.95, 5.05, 5.0, 5.0]
+    assert st.equivalence(values, range(8), 5).verdict == st.INCONCLUSIVE
+    for sign in (1, -1):
+        assert st.equivalence([sign * (v + 1) for v in values], range(8), 5).verdict == st.DIFFERENT
+
+
+@pytest.mark.slow
+def test_simulated_error_rates() -> None:
+    """gates.md 4: power at no bias, false EQUIVALENT at bias = margin over all looks; round noise normal, players t(4)."""
+    draw = random.Random(20260220)
+    trials = 1500
+
+    def rounds(bias: float, sd: float, session_sd: float = 0.0, per_session: int = 4) -> list[float]:
+        made, shift = [], 0.0
+        for index in range(st.LOOKS[-1]):
+            if index % per_session == 0:
+                shift = draw.gauss(0, session_sd) if session_sd else 0.0
+            centre = bias + shift + draw.gauss(0, sd)
+            noise = [draw.gauss(0, 2) / math.sqrt(sum(draw.gauss(0, 1) ** 2 for _ in range(4)) / 4) for _ in range(10)]
+            made.append(centre + st.median(noise))
+        return made
+
+    def share(looks: tuple[int, ...], bias: float, sd: float, widen: bool, session_sd: float = 0.0) -> float:
+        hits = 0
+        for _ in range(trials):
+            values = rounds(bias, sd, session_sd)
+            hits += any(
+                st.equivalence(values[:n], [i // 4 for i in range(n)], 5, widen=widen).verdict == st.EQUIVALENT
+                for n in looks
+            )
+        return hits / trials
+
+    assert share((8,), 0, 1.5, False) >= 0.98
+    assert share((8,), 0, 3, False) == pytest.approx(0.75, abs=0.08)
+    assert share((12,), 0, 3, False) >= 0.95
+    assert share((12,), 0, 5, False) == pytest.approx(0.46, abs=0.08)
+    assert share((24,), 0, 5, False) >= 0.93
+    for sd in (1.5, 3):
+        assert share((8,), 5, sd, False) <= 0.022
+        assert share(st.LOOKS, 5, sd, False) <= 0.05
+        assert share(st.LOOKS, 5, sd, True) <= 0.05
+    # An evening's effect as large as the rounds' noise: one look without F is wrong several times as often as promised, with F it is
+    # wrong in 3 to 5 %. All looks together come to about 10 % then, which is why three evenings are asked for besides.
+    for looks in ((12,), (16,), (24,)):
+        assert share(looks, 5, 3, False, session_sd=3) > 0.06
+        assert share(looks, 5, 3, True, session_sd=3) <= 0.05
+    assert share((24,), 0, 2, True, session_sd=2) >= 0.83
