@@ -337,7 +337,9 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
     }
     if not changing:
         if module.check_mode and params["given"]:
-            return {**result, "before": params["given"], "after": params["given"], "predicted": True}
+            given = params["given"]
+            tree = {**tree, "pull": checkout.pull(tree, given.get("sha256", ""))}
+            return {**result, "before": given, "after": given, "checkout": tree, "predicted": True}
         result["drift"] = release.drift(world) if world.journal and world.on_disk else ""
         if came:
             result["drift"] = f"{host.target} is as committed: a pull or checkout took the release away; run the phase"
