@@ -22,6 +22,7 @@ _RANK = ("skipped", "ok", "changed", "FAILED")
 _PAINT = {"changed": "33", "FAILED": "31", "ok": "32"}
 _REFUSERS = ("rollout_require", "rollout_lock", "rollout_way_back")
 _LONGEST_MESSAGE_LINES = 12
+_LONGEST_OUTPUT = 600
 
 
 class Progress:
@@ -116,7 +117,9 @@ class Progress:
         self._rank("FAILED")
         self.refused = self.refused or action in _REFUSERS
         self.unreachable = self.unreachable or kind == "runner_on_unreachable"
-        said = self.safe(str(result.get("msg") or "no message"))
+        # Cut after hiding: the half of a secret that is left is not recognised any more.
+        heard = self.safe(str(result.get("stderr") or result.get("stdout") or "")).strip()[-_LONGEST_OUTPUT:]
+        said = self.safe(str(result.get("msg") or "no message")) + (f": {heard}" if heard else "")
         self.stopped.append(f"{self.safe(where)}: {said}")
         self._details += _wrapped(f"{self.safe(where)}: ", said)
 
