@@ -9,10 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from python_checks.lua.merge_cli import register as register_merge
 from python_checks.lua.scan.cli import register as register_scan
 
 CLEAN, FINDINGS, UNKNOWN = 0, 1, 2
-RECIPES = ("webhook", "portable", "timetracking", "pause", "maxclients", "deadtime", "reinforcements", "integers")
+RECIPES = (
+    "webhook",
+    "portable",
+    "timetracking",
+    "pause",
+    "maxclients",
+    "deadtime",
+    "reinforcements",
+    "integers",
+    "files",
+)
 
 
 def register(subparsers: Any) -> None:
@@ -21,6 +32,7 @@ def register(subparsers: Any) -> None:
     commands = lua.add_subparsers(dest="lua_command", required=True, metavar="COMMAND")
 
     register_scan(commands, _guarded)
+    register_merge(commands, _guarded)
     fixing = commands.add_parser(
         "fix",
         help="apply codemods to a file",

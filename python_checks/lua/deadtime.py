@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from python_checks.lua.graph import CallGraph
-from python_checks.lua.helpers import WriterRecipe
+from python_checks.lua.helpers import NothingFound, WriterRecipe
 from python_checks.lua.recipe import Plan, Refusal
 from python_checks.lua.timetracking import use_clock
 from python_checks.lua.tree import Assignment, Function, LuaTree
@@ -40,7 +40,7 @@ class _DeadTime(WriterRecipe):
         self.graph = CallGraph(self.tree)
         sums = [s for a in self.tree.assignments if (s := self._sum(a)) is not None and self._is_of_deaths(s)]
         if not sums:
-            raise Refusal("looked for a sum of intervals that begin with et_Obituary, found none")
+            raise NothingFound("looked for a sum of intervals that begin with et_Obituary, found none")
         for one in sums:
             if self._is_frame_work(one) and not self._moves_on(one):
                 self._move(one)
@@ -172,9 +172,7 @@ class _DeadTime(WriterRecipe):
     def _move(self, one: Sum) -> None:
         statement = one.assignment.statement
         if self.graph.unit_of(statement) is None:
-            raise Refusal(
-                f"looked for the function that adds the dead time (line {self.tree.line(statement)}), found none"
-            )
+            raise Refusal(f"looked for the function that adds the dead time (line {self.line(statement)}), found none")
         at = self.line_end(statement.end_byte)
         begin, clock = self.tree.text(one.begin), self.tree.text(one.clock)
         if one.clock.type == "identifier" and not self._sees(one.clock, statement):
@@ -186,9 +184,7 @@ class _DeadTime(WriterRecipe):
             text = self.eol + self.indent(statement.start_byte) + begin + b" = " + clock
         self.result.edits.insert(at, text)
         shown = begin.decode("latin-1")
-        self.did(
-            f"a death's time is counted once: {shown} moves on when it is added (line {self.tree.line(statement)})"
-        )
+        self.did(f"a death's time is counted once: {shown} moves on when it is added (line {self.line(statement)})")
 
     def _sees(self, name: Node, at: Node) -> bool:
         return self.tree.visible(self.tree.text(name), at.start_byte) is self.tree.binding(name)

@@ -15,7 +15,7 @@ from python_checks.lua.recipe import Plan, Refusal
 from python_checks.lua.tree import LuaTree
 
 NAME = b"rollout_stats"
-SECTIONS = ("integers", "operators", "bit", "library", "slots", "reinforcements", "clock")
+SECTIONS = ("integers", "operators", "bit", "library", "slots", "reinforcements", "files", "clock")
 #: How a constant of the engine is written as a number where a script does not use the name.
 CONSTANTS = {"et.CS_REINFSEEDS": 31, "et.CS_SERVERTOGGLES": 32, "et.CV_SVS_PAUSE": 16}
 
@@ -31,6 +31,10 @@ _WATCHED = re.compile(
     rb"-- The clock hears of each frame[^\n]*\n[^\n]*= rollout_stats\.watched\(et_InitGame, et_RunFrame, et_ShutdownGame\)"
     rb"\r?\n?"
 )
+
+
+class NothingFound(Refusal):
+    """What a recipe mends does not occur in the script at all; the merge goes on without it."""
 
 
 class WriterRecipe:
@@ -62,6 +66,12 @@ class WriterRecipe:
     def did(self, sentence: str) -> None:
         """Note an action."""
         self.result.actions.append(sentence)
+
+    def line(self, node: Node) -> int:
+        """The node's line in the script as it was without the helper block."""
+        block = self.source[slice(*self._block)] if self._block and self._block[0] < node.start_byte else b""
+        extra = block.count(b"\n") + (1 if block else 0)
+        return self.tree.line(node) - extra
 
     def replace(self, node: Node, text: bytes) -> None:
         """Replace a node's text, unless it reads so already."""

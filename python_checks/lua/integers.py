@@ -40,7 +40,7 @@ class _Integers(WriterRecipe):
                 self.replace(name, NAME + b".format")
             else:
                 self._unmethod(call, name, bool(values))
-            lines.append(self.tree.line(call))
+            lines.append(self.line(call))
         if lines:
             self.need("integers")
             self.did(f"%d takes any number in {len(lines)} format calls (lines {', '.join(map(str, lines))})")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from python_checks.lua.helpers import NAME, WriterRecipe
-from python_checks.lua.recipe import Plan, Refusal
+from python_checks.lua.helpers import NAME, NothingFound, WriterRecipe
+from python_checks.lua.recipe import Plan
 from python_checks.lua.tree import Binding, LuaTree
 
 MOST = 64
@@ -27,7 +27,7 @@ class _MaxClients(WriterRecipe):
     def plan(self) -> Plan:
         found = self._reads() + self._loops()
         if not found and NAME + b".ensure_max_clients" not in self.tree.source:
-            raise Refusal("looked for the cvar sv_maxclients or a loop over all 64 slots, found neither")
+            raise NothingFound("looked for the cvar sv_maxclients or a loop over all 64 slots, found neither")
         self.need("slots")
         return self.finish()
 
@@ -42,7 +42,7 @@ class _MaxClients(WriterRecipe):
             elif (text or b"").lower() == b"sv_maxclients" and self.callee(call) in READERS:
                 found += 1
                 self.replace(call, NAME + b".max_clients_text()")
-                self.did(f"the number of slots is always 1 to 64 (line {self.tree.line(call)})")
+                self.did(f"the number of slots is always 1 to 64 (line {self.line(call)})")
                 self._start_value(call)
         return found
 
@@ -61,7 +61,7 @@ class _MaxClients(WriterRecipe):
                     continue
                 if self.tree.key(first.target) == key:
                     self.replace(start, COUNT)
-                    self.did(f"the number of slots is right from the start (line {self.tree.line(start)})")
+                    self.did(f"the number of slots is right from the start (line {self.line(start)})")
 
     def _loops(self) -> int:
         """``for slot = 0, 63 do`` and ``0, 64 - 1`` around a question for a client's field."""
@@ -78,7 +78,7 @@ class _MaxClients(WriterRecipe):
             elif self.number(end) in (MOST - 1, MOST) and loop is not None and self._asks_clients(loop):
                 found += 1
                 self.replace(end, COUNT + b" - 1")
-                self.did(f"the loop over all slots ends at the last one there is (line {self.tree.line(node)})")
+                self.did(f"the loop over all slots ends at the last one there is (line {self.line(node)})")
         return found
 
     def _asks_clients(self, loop: Node) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tree_sitter import Node
 
-from python_checks.lua.helpers import WriterRecipe
+from python_checks.lua.helpers import NothingFound, WriterRecipe
 from python_checks.lua.recipe import Plan, Refusal
 from python_checks.lua.tree import LuaTree
 
@@ -28,7 +28,7 @@ class _Pause(WriterRecipe):
         for condition in self.tree.conditions:
             right += self._truth(condition)
         if not right and not self._asks_the_engine():
-            raise Refusal(
+            raise NothingFound(
                 "looked for a test of the pause bit (a value masked with 16, or et.isBitSet(16, …)), found none"
             )
         return self.finish()
@@ -43,14 +43,14 @@ class _Pause(WriterRecipe):
         wanted = self.number(value)
         if wanted is None:
             raise Refusal(
-                f"looked for a pause bit compared with a number (line {self.tree.line(node)}), found "
+                f"looked for a pause bit compared with a number (line {self.line(node)}), found "
                 f"{self.tree.text(value).decode('latin-1')}"
             )
         if wanted not in (0, PAUSE_BIT):
             self.replace(operator, b"~=" if operator.type == "==" else b"==")
             self.replace(value, b"0")
             shown = self.tree.text(node).decode("latin-1")
-            self.did(f"the pause bit is compared with 0, not with {wanted:g} (line {self.tree.line(node)}: {shown})")
+            self.did(f"the pause bit is compared with 0, not with {wanted:g} (line {self.line(node)}: {shown})")
         return 1
 
     def _truth(self, condition: Node) -> int:
@@ -64,9 +64,7 @@ class _Pause(WriterRecipe):
                 self.result.edits.wrap(
                     node.start_byte, node.end_byte, b"(" if negated else b"", b" ~= 0" + b")" * negated
                 )
-                self.did(
-                    f"the pause bit is compared with 0 where it stood as a condition (line {self.tree.line(node)})"
-                )
+                self.did(f"the pause bit is compared with 0 where it stood as a condition (line {self.line(node)})")
         return found
 
     def _operands(self, node: Node) -> list[Node]:
@@ -81,7 +79,7 @@ class _Pause(WriterRecipe):
         return [node]
 
     def _is_masked(self, node: Node | None, depth: int = 3) -> bool:
-        """True for ``x & 16``, ``bit.band(x, 16)`` and any function named like band, and for a local that holds one."""
+        """True for ``x & 16``, ``bit.band(x, 16)``, any function named like band and ``floor(x / 16) % 2 * 16``, also behind a local."""
         if node is None or depth == 0:
             return False
         if node.type == "parenthesized_expression":
@@ -94,7 +92,11 @@ class _Pause(WriterRecipe):
         if node.type == "binary_expression":
             operator = node.child_by_field_name("operator")
             sides = [node.child_by_field_name("left"), node.child_by_field_name("right")]
-            return operator is not None and operator.type == "&" and any(self.number(s) == PAUSE_BIT for s in sides)
+            if operator is None or not any(self.number(side) == PAUSE_BIT for side in sides):
+                return False
+            return operator.type == "&" or (
+                operator.type == "*" and any(side is not None and self._is_arithmetic_test(side) for side in sides)
+            )
         if node.type == "function_call":
             name = node.child_by_field_name("name")
             callee = self.tree.text(name).lower() if name is not None else b""

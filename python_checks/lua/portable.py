@@ -57,13 +57,13 @@ class _Portable(WriterRecipe):
             if kind != b"const":
                 raise Refusal(
                     f"looked for attributes that LuaJIT can do without, found <{kind.decode('latin-1')}> in line "
-                    f"{self.tree.line(node)}; close the value by hand"
+                    f"{self.line(node)}; close the value by hand"
                 )
             start = node.start_byte
             while self.source[start - 1 : start] in (b" ", b"\t"):
                 start -= 1
             self.result.edits.replace(start, node.end_byte, b"")
-            self.did(f"took <const> away (line {self.tree.line(node)})")
+            self.did(f"took <const> away (line {self.line(node)})")
 
     def _operators(self) -> None:
         lines: list[int] = []
@@ -74,7 +74,7 @@ class _Portable(WriterRecipe):
                 operand = [c for c in node.children if c.is_named][-1]
                 self.result.edits.replace(node.start_byte, operand.start_byte, NAME + b".bnot(")
                 self.result.edits.wrap(operand.start_byte, operand.end_byte, b"", b")")
-                lines.append(self.tree.line(node))
+                lines.append(self.line(node))
         if lines:
             self.need("operators")
             shown = ", ".join(map(str, sorted(set(lines))))
@@ -89,7 +89,7 @@ class _Portable(WriterRecipe):
         start = left.end_byte if is_plain else operator.start_byte
         has_space = self.source[operator.end_byte : operator.end_byte + 1] in (b" ", b"\t", b"\r", b"\n")
         self.result.edits.replace(start, operator.end_byte, b"," if has_space else b", ")
-        lines.append(self.tree.line(node))
+        lines.append(self.line(node))
 
     def _bit(self) -> None:
         """``bit`` (and ``require "bit"``) where the script does not make it itself; ``bit32`` exists on neither side."""
@@ -102,7 +102,7 @@ class _Portable(WriterRecipe):
             ):
                 self.need("bit")
                 self.replace(call, NAME + b".bit")
-                self.did(f"replaced the loading of the bit library by a shim (line {self.tree.line(call)})")
+                self.did(f"replaced the loading of the bit library by a shim (line {self.line(call)})")
         globals_read = {self.tree.text(n) for n in self.tree.names if self.tree.binding(n) is None}
         made = {
             self.tree.text(a.target)
@@ -124,7 +124,7 @@ class _Portable(WriterRecipe):
                 found.add(path)
             elif path in ONE_SIDED and not self._is_guarded(node):
                 raise Refusal(
-                    f"looked for functions that both interpreters have, found {path} in line {self.tree.line(node)}, which only "
+                    f"looked for functions that both interpreters have, found {path} in line {self.line(node)}, which only "
                     f"{ONE_SIDED[path]} has"
                 )
         if found - self._own():

@@ -56,6 +56,7 @@ class FixResult:
 
 def registry() -> Mapping[str, Recipe]:
     """All recipes by name."""
+    from python_checks.lua.checked_files import plan_files
     from python_checks.lua.deadtime import plan_deadtime
     from python_checks.lua.integers import plan_integers
     from python_checks.lua.maxclients import plan_maxclients
@@ -74,6 +75,7 @@ def registry() -> Mapping[str, Recipe]:
         "deadtime": plan_deadtime,
         "reinforcements": plan_reinforcements,
         "integers": plan_integers,
+        "files": plan_files,
     }
 
 

@@ -6,8 +6,8 @@ name a seed that does not exist, and every later use of its offset raises. The t
 
 from __future__ import annotations
 
-from python_checks.lua.helpers import CONSTANTS, NAME, WriterRecipe
-from python_checks.lua.recipe import Plan, Refusal
+from python_checks.lua.helpers import CONSTANTS, NAME, NothingFound, WriterRecipe
+from python_checks.lua.recipe import Plan
 from python_checks.lua.tree import LuaTree
 
 _SEEDS = "et.CS_REINFSEEDS"
@@ -16,11 +16,6 @@ _SEEDS = "et.CS_REINFSEEDS"
 def plan_reinforcements(tree: LuaTree) -> Plan:
     """Plan all edits of the recipe; raises Refusal when the seeds are not read, or not in a way that can be told."""
     return _Reinforcements(tree).plan()
-
-
-def reads_seeds(tree: LuaTree) -> bool:
-    """Whether the script names the seeds at all."""
-    return any(tree.api(node) == _SEEDS for node in tree.indexes) or NAME + b".reinforcement_seeds" in tree.source
 
 
 class _Reinforcements(WriterRecipe):
@@ -33,8 +28,8 @@ class _Reinforcements(WriterRecipe):
             elif callee == "et.trap_GetConfigstring" and arguments and self.number(arguments[0]) == CONSTANTS[_SEEDS]:
                 found += 1
                 self.replace(call, NAME + b".reinforcement_seeds()")
-                self.did(f"the reinforcement seeds are taken modulo 8 (line {self.tree.line(call)})")
+                self.did(f"the reinforcement seeds are taken modulo 8 (line {self.line(call)})")
         if not found:
-            raise Refusal("looked for et.trap_GetConfigstring(et.CS_REINFSEEDS), found no such call")
+            raise NothingFound("looked for et.trap_GetConfigstring(et.CS_REINFSEEDS), found no such call")
         self.need("reinforcements")
         return self.finish()

@@ -48,12 +48,12 @@ class _TimeTracking(WriterRecipe):
                 count += piece.text.count(b"\\")
         if len(ninth) != 1:
             raise Refusal(
-                f"looked for one value in the header's ninth field (line {self.tree.line(header.node)}), found {len(ninth)}"
+                f"looked for one value in the header's ninth field (line {self.line(header.node)}), found {len(ninth)}"
             )
         if self.tree.text(ninth[0]) != PLAYTIME:
             old = self.tree.text(ninth[0]).decode("latin-1")
             self.replace(ninth[0], PLAYTIME)
-            self.did(f"the ninth header field is the clock's time instead of {old} (line {self.tree.line(ninth[0])})")
+            self.did(f"the ninth header field is the clock's time instead of {old} (line {self.line(ninth[0])})")
 
     def _add_ninth(self, header: HeaderText) -> None:
         if self._is_wrapped(header.node):
@@ -61,7 +61,7 @@ class _TimeTracking(WriterRecipe):
         how = {"format": self._add_to_format, "concat": self._add_to_concat, "table": self._add_to_table}[header.kind]
         if not how(header.node):
             self.result.edits.wrap(header.node.start_byte, header.node.end_byte, NAME + b".header(", b")")
-        self.did(f"added the ninth header field: played ms without pauses (line {self.tree.line(header.node)})")
+        self.did(f"added the ninth header field: played ms without pauses (line {self.line(header.node)})")
 
     def _is_wrapped(self, node: Node) -> bool:
         parent = self.tree.parent(node)
@@ -132,7 +132,7 @@ class _TimeTracking(WriterRecipe):
             cvar = self.tree.constant(arguments[0])
             if cvar is None or cvar.lower() == b"g_currentround":
                 self.replace(name, NAME + b".cvar")
-                lines.append(self.tree.line(call))
+                lines.append(self.line(call))
         if lines:
             shown = ", ".join(map(str, lines))
             self.did(f"the round's number is right in a save at shutdown (g_currentRound, lines {shown})")
@@ -147,7 +147,7 @@ def use_clock(recipe: WriterRecipe) -> None:
             continue
         if recipe.api(node) == "et.trap_Milliseconds":
             recipe.replace(node, NAME + b".milliseconds")
-            lines.append(tree.line(node))
+            lines.append(recipe.line(node))
     recipe.need("clock")
     if lines:
         shown = ", ".join(map(str, lines))
