@@ -149,7 +149,7 @@ def _transaction(
     cursor = _begin(connection, limits, "READ WRITE")
     cursor.execute(f"LOCK TABLE {wish.table} IN {migration.LOCK_MODE} MODE")
     # What was planned before the lock may be old; this is what counts.
-    table, oid = _catalogue(cursor, wish)
+    table, _oid = _catalogue(cursor, wish)
     planned = migration.plan(wish, table, direction)
     values: Optional[Dict[str, int]] = None
     export: Optional[Export] = None
@@ -194,13 +194,16 @@ def _catalogue(cursor: Any, wish: migration.Migration) -> Tuple[migration.Table,
 
 def _holders(cursor: Any, oid: int) -> List[Dict[str, Any]]:
     cursor.execute(_HOLDERS, (oid,))
-    names = ("pid", "application", "mode", "state", "transaction_age_s")
-    return [dict(zip(names, row)) for row in cursor.fetchall()]
+    return [
+        {"pid": pid, "application": name, "mode": mode, "state": state, "transaction_age_s": age_s}
+        for pid, name, mode, state, age_s in cursor.fetchall()
+    ]
 
 
 def _count(cursor: Any, table: str, columns: Sequence[str]) -> Dict[str, int]:
     cursor.execute(f"SELECT {', '.join(f'count({column})' for column in columns)} FROM {table}")
-    return dict(zip(columns, cursor.fetchone()))
+    row = cursor.fetchone()
+    return {column: row[at] for at, column in enumerate(columns)}
 
 
 def would_be_lost(table: migration.Table, values: Dict[str, int]) -> str:

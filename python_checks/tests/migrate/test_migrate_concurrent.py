@@ -108,12 +108,11 @@ def test_a_long_transaction_keeps_the_migration_out(site: Site) -> None:
 
 
 def test_it_gets_through_when_the_transaction_ends(site: Site) -> None:
-    with site.connect() as other:
-        with other.transaction():
-            other.execute(f"SELECT count(*) FROM {TABLE}")
-            process = start(site, "forward", lock_timeout_ms=100, attempts=50)
-            time.sleep(0.8)
-            assert process.poll() is None and not site.columns()
+    with site.connect() as other, other.transaction():
+        other.execute(f"SELECT count(*) FROM {TABLE}")
+        process = start(site, "forward", lock_timeout_ms=100, attempts=50)
+        time.sleep(0.8)
+        assert process.poll() is None and not site.columns()
     answer = json.loads(process.communicate(timeout=20)[0])
     assert answer["changed"] and answer["attempts"] > 1 and site.columns() == COLUMNS
 
@@ -121,11 +120,10 @@ def test_it_gets_through_when_the_transaction_ends(site: Site) -> None:
 def test_values_written_while_the_rollback_waits_are_not_lost(site: Site) -> None:
     """The values are counted under the lock: a writer that was first is seen."""
     site.migrate("forward")
-    with site.connect() as other:
-        with other.transaction():
-            other.execute(f"UPDATE {TABLE} SET time_alive_seconds = 1 WHERE id = 1")
-            process = start(site, "rollback", lock_timeout_ms=4000)
-            time.sleep(0.8)
+    with site.connect() as other, other.transaction():
+        other.execute(f"UPDATE {TABLE} SET time_alive_seconds = 1 WHERE id = 1")
+        process = start(site, "rollback", lock_timeout_ms=4000)
+        time.sleep(0.8)
     answer = json.loads(process.communicate(timeout=20)[0])
     assert answer["failed"] and "1 in time_alive_seconds" in answer["msg"] and site.columns() == COLUMNS
 
@@ -164,6 +162,7 @@ def settle(site: Site) -> None:
     pytest.fail("the killed migration's transaction is still open")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(site: Site) -> None:
     """Both directions, killed at random moments of their life: all columns and marks or none, and no value is lost."""
     spread = random.Random(5)

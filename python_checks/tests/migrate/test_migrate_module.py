@@ -48,10 +48,9 @@ def test_check_mode_takes_no_lock_on_the_table(site: Site, direction: str) -> No
     if direction == "rollback":
         site.migrate("forward")
         site.run(VALUES)
-    with site.connect() as other:
-        with other.transaction():
-            other.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
-            predicted = site.migrate(direction, check=True, lock_timeout_ms=100)
+    with site.connect() as other, other.transaction():
+        other.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+        predicted = site.migrate(direction, check=True, lock_timeout_ms=100)
     assert predicted["changed"] and predicted["values"] is None
     assert predicted["holders"][0]["mode"] == "AccessExclusiveLock"
 
