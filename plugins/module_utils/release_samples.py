@@ -70,8 +70,8 @@ def rehearsal_sample(candidate: Mapping[str, Any]) -> Dict[str, Any]:
     return result
 
 
-def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any]) -> Dict[str, Any]:
-    """What step 1.6 verifies: is the deployed file on disk, and has the server loaded it."""
+def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any], phase: int = 1) -> Dict[str, Any]:
+    """What a deployment's step verifies: is the deployed file on disk, and has the server loaded it."""
     for part in (seen, load):
         if part.get("failed") or ("msg" in part and "state" not in part and "after" not in part):
             return {"failed": True, "msg": part.get("msg", "the file or its load could not be read")}
@@ -83,7 +83,7 @@ def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any]) -> Dict[str, A
         guidance = f"{after.get('target')} holds the deployed release; {load.get('state')}: {load.get('reason')}"
     else:
         none = f"{after.get('target')} holds no deployed release (last: {after.get('wish') or 'none'})"
-        guidance = seen.get("drift") or f"{none}; run playbooks/phase1.yml"
+        guidance = seen.get("drift") or f"{none}; run playbooks/phase{phase}.yml"
     return {
         "changed": False,
         "predicted": bool(seen.get("predicted")),
