@@ -28,6 +28,8 @@ _LUA_MODULES_LINE = re.compile(
     r"""^\s*(?:(?:set[aus]?|setl)\s+)?"?(lua_modules|g_luaModuleList)"?\s+(?:"([^"]*)"|([^"\s;/][^\r\n;]*?))\s*(?://.*)?$""",
     re.I | re.M,
 )
+_STATS_FOLDER = re.compile(r"""["'][^"'\n]*gamestats""")
+_AWARDS_FILE = re.compile(r"""endstats(\.txt)?["']""")
 
 
 @dataclass
@@ -46,6 +48,8 @@ class LuaFile:
     modname: Optional[str]
     versions: List[Dict[str, Any]]
     container: Optional[str] = None
+    writes_stats: Optional[bool] = None
+    """Whether its text says that it writes round files into the stats folder; a claim of the file, as the versions."""
     shadowed_by: Optional[str] = None
     order_unsure: bool = False
     """A loose file and a pk3 entry of the same name: their order is not established, so only a signature can tell
@@ -96,6 +100,12 @@ def declared_versions(text: str) -> List[Dict[str, Any]]:
             value = match.group(3) if match.group(3) is not None else match.group(4)
             found.append({"name": match.group(1), "value": value, "line": text.count("\n", 0, match.start()) + 1})
     return found
+
+
+def declared_writer(text: str) -> bool:
+    """Whether the text names the stats folder in a literal, and not the awards file that lies there too."""
+    code = _without_comments(text)
+    return bool(_STATS_FOLDER.search(code)) and not _AWARDS_FILE.search(code)
 
 
 def _without_comments(text: str) -> str:
@@ -194,6 +204,7 @@ def _lua_file(
         sha256=hashlib.sha256(content).hexdigest(),
         modname=declared_modname(text),
         versions=declared_versions(text),
+        writes_stats=declared_writer(text),
         container=container,
         reasons=reasons,
     )
