@@ -24,6 +24,7 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.samples import
     drift,
     failed_step,
     overtaken,
+    replanned,
     source,
 )
 
@@ -55,8 +56,10 @@ def find(
     records: Sequence[Record],
     host: str,
     now: datetime,
+    plans: Optional[Mapping[int, str]] = None,
 ) -> Finding:
-    """Judge one host's newest ``record`` (None: there is none) for ``check`` of ``gate``; ``records`` is the ledger.
+    """Judge one host's newest ``record`` (None: there is none) for ``check`` of ``gate``; ``records`` is the ledger,
+    ``plans`` the digest of each phase's plan and gate as they are now.
 
     Total: data or a gate of any shape gives a finding, at worst ``error``.
     """
@@ -65,10 +68,15 @@ def find(
     try:
         age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
         finding = _sound(check, record, records, host, age_s) or _decide(check, record)
-        old = aged(check, gate, age_s)
+        old, again = aged(check, gate, age_s), replanned(record, plans or {})
         if old and finding.verdict not in ("drift", "error", "fail"):
             # What failed stays failed however old it is: age alone must not make it something that can be waived.
             finding = replace(finding, verdict="expired", code="STALE", found=old, advice=(_again(check, record),))
+        elif again and finding.verdict not in ("drift", "error", "fail"):
+            todo = (
+                f"run ansible-playbook playbooks/phase{record.get('phase')}.yml, which collects it under the new plan"
+            )
+            finding = replace(finding, verdict="expired", code="REPLANNED", found=again, advice=(todo,))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return Finding("error", "PROBE_ERROR", str(error), required_of(check), seq=record.get("seq"))
     return replace(finding, seq=record.get("seq"), age_s=age_s)

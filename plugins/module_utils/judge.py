@@ -146,15 +146,17 @@ def judge(
     now: datetime,
     hosts: Optional[Mapping[str, Sequence[str]]] = None,
     ledger_fault: str = "",
+    plans: Optional[Mapping[int, str]] = None,
 ) -> GateVerdict:
     """Judge ``gate`` on ``records`` at ``now`` (aware datetime). Total: a malformed gate or record gives ``error``,
     never an exception.
 
     ``hosts`` maps inventory groups to host names: a check whose sample names a ``group`` needs a record of each host
     in it (and only those). ``ledger_fault`` is what ledger.verify found; anything but "" makes the verdict
-    ``broken``, whatever the records say.
+    ``broken``, whatever the records say. ``plans`` holds the digest of each phase as it is planned now: a sample that
+    was collected under another is ``expired`` (None: not compared).
     """
-    checks = [_judge_check(check, gate, records, now, hosts or {}) for check in gate.get("checks") or []]
+    checks = [_judge_check(check, gate, records, now, hosts or {}, plans or {}) for check in gate.get("checks") or []]
     checks = [_waive(check, str(gate.get("gate")), records, now) for check in checks]
     critical = [check for check in checks if check.severity == "critical"]
     if ledger_fault:
@@ -193,11 +195,12 @@ def _judge_check(
     records: Sequence[Record],
     now: datetime,
     hosts: Mapping[str, Sequence[str]],
+    plans: Mapping[int, str],
 ) -> CheckVerdict:
     newest = newest_per_host(check, records)
     group = str((check.get("sample") or {}).get("group") or "")
     expected = list(hosts[group]) if group in hosts else sorted(newest)
-    findings = {host: find(check, gate, newest.get(host), records, host, now) for host in expected}
+    findings = {host: find(check, gate, newest.get(host), records, host, now, plans) for host in expected}
     if group and hosts and group not in hosts:
         # Falling back to whatever was recorded would make a misspelt group a weaker gate.
         lost = f"the inventory has no group {group}"

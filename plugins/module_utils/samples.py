@@ -55,6 +55,21 @@ def aged(check: Mapping[str, Any], gate: Mapping[str, Any], age_s: int) -> str:
     return f"the evidence is {age_s / 86400:.1f} d old, valid are {ttl.total_seconds() / 86400:g} d"
 
 
+def replanned(record: Record, plans: Mapping[int, str]) -> str:
+    """A sentence if the sample was collected under another plan or gate of its phase than the one in force.
+
+    ``plans`` holds the digest of each phase as it is now; what it does not hold is not compared, nor is a record that
+    was written without a plan (the key is absent).
+    """
+    phase = record.get("phase")
+    if not isinstance(phase, int) or phase not in plans or "plan_sha256" not in record:
+        return ""
+    then = record["plan_sha256"]
+    if then == plans[phase]:
+        return ""
+    return f"the plan or gate of phase {phase} was {str(then)[:12] if then else 'unreadable'} then, is {plans[phase][:12]} now"
+
+
 def overtaken(check: Mapping[str, Any], record: Record, records: Sequence[Record], host: str) -> Tuple[str, str]:
     """(leg, sentence) if an act came after the sample; ("", sentence) if it is about another file than the one that runs.
 

@@ -3,6 +3,7 @@ the lint of it all."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,9 +33,10 @@ def judge_gate(
     """
     try:
         gate = files.load_gate(name, folder)
+        plans = files.phase_digests(files.load_plan(folder), _readable_gates(folder))
         problems = lint_gate(gate) or run_mutants(gate)
     except files.PlanError as error:
-        gate, problems = {"gate": name}, [str(error)]
+        gate, plans, problems = {"gate": name}, {}, [str(error)]
     if problems:
         return GateVerdict(
             gate=name,
@@ -48,7 +50,18 @@ def judge_gate(
             next="mend the gate's file and run: rollout plan lint",
             at=now.isoformat(timespec="milliseconds"),
         )
-    return judge(gate, records, now=now, hosts=hosts or last_hosts(records, name), ledger_fault=ledger_fault)
+    return judge(
+        gate, records, now=now, hosts=hosts or last_hosts(records, name), ledger_fault=ledger_fault, plans=plans
+    )
+
+
+def _readable_gates(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Gates by name. One of another phase that cannot be read must not close this one; its own judgement says so."""
+    gates = {}
+    for name in files.gate_names(folder):
+        with contextlib.suppress(files.PlanError):
+            gates[name] = files.load_gate(name, folder)
+    return gates
 
 
 def lint_all(root: Path = files.ROOT) -> list[str]:

@@ -55,7 +55,19 @@ def phase_digest(number: int, folder: Path = PLAN_DIR) -> str:
         raise PlanError(
             f"the plan has no phase {number}; it has {', '.join(str(item['phase']) for item in plan['phases'])}"
         )
-    gate = load_gate(phase["gate"], folder) if phase.get("gate") else None
+    return _digest(phase, load_gate(phase["gate"], folder) if phase.get("gate") else None)
+
+
+def phase_digests(plan: Mapping[str, Any], gates: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:
+    """phase_digest of each phase that is built and whose gate is among ``gates``."""
+    return {
+        item["phase"]: _digest(item, gates[item["gate"]])
+        for item in plan["phases"]
+        if item.get("state") == "built" and item.get("gate") in gates
+    }
+
+
+def _digest(phase: Mapping[str, Any], gate: Mapping[str, Any] | None) -> str:
     return digest(plain({"phase": phase, "gate": gate}))
 
 

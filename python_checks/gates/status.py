@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import OPENS, GateVerdict, judge, worst
 
+from python_checks.gates.files import phase_digests
+
 
 @dataclass(frozen=True)
 class Row:
@@ -37,6 +39,7 @@ def status(
     name."""
     rows: list[Row] = []
     opened: dict[int, bool] = {}
+    plans = phase_digests(plan, gates)
     for phase in plan["phases"]:
         number = phase["phase"]
         if phase["state"] != "built":
@@ -45,7 +48,14 @@ def status(
         waiting = [needed for needed in phase["requires"] if not opened.get(needed)]
         gate = gates.get(phase["gate"])
         verdict = (
-            judge(gate, records, now=now, hosts=last_hosts(records, phase["gate"]), ledger_fault=ledger_fault)
+            judge(
+                gate,
+                records,
+                now=now,
+                hosts=last_hosts(records, phase["gate"]),
+                ledger_fault=ledger_fault,
+                plans=plans,
+            )
             if gate
             else None
         )
