@@ -185,9 +185,9 @@ class _WriterJudge:
 
 
 def _parts(stats: StatsFile, first: StatsFile | None) -> list[HalfPlayer]:
-    """What each player did in this half alone, as far as that can be told."""
+    """What each player did in this half alone, as far as that can be told: who has no line in R1 may have been there all the same."""
     if first is not None:
-        return [part for part in second_half(first, stats) if part.how in ("difference", "new")]
+        return [part for part in second_half(first, stats) if part.how == "difference"]
     if stats.header is None or stats.header.round != 1:
         return []
     return second_half(StatsFile(None, ""), stats)
