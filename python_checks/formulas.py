@@ -48,7 +48,7 @@ def survival_rate(time_played_s, time_dead_s):
     """Percent of the played time spent alive, 0 to 100; 0 when nothing was played."""
     if not time_played_s or time_played_s <= 0:
         return 0.0
-    return 100 - 100 * dead_seconds(time_dead_s, time_played_s) / float(time_played_s)
+    return 100 * (1 - dead_seconds(time_dead_s, time_played_s) / float(time_played_s))
 
 
 def damage_efficiency(damage_given, damage_received):

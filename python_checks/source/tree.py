@@ -43,7 +43,7 @@ class SourceTree:
                 module = cst.parse_module(self.body.decode("utf-8"))
             elif self._mark:
                 module = cst.parse_module(self.body)
-        except (cst.ParserSyntaxError, UnicodeDecodeError, LookupError, RecursionError) as problem:
+        except (cst.ParserSyntaxError, SyntaxError, ValueError, LookupError, RecursionError) as problem:
             raise CannotJudge(f"the file is no Python that can be read: {str(problem).splitlines()[0]}") from None
         wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self.module = wrapper.module

@@ -36,6 +36,10 @@ KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
 CAPPED = "time_dead_capped_seconds"
 _HELPERS = (formulas.dead_seconds, formulas.frag_potential, formulas.survival_rate, formulas.damage_efficiency)
 _TRIALS = 400
+_SUM_ONLY = (
+    "dead time is capped on the session's sum only: the statement that adds up the rounds was not found, so one round with inflated "
+    "dead time still weighs on the others"
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
         "played": finder.find(at, "seconds played", lambda r: sum(x["time_played_seconds"] for x in r), time=True),
     }
     parts["dead"] = _dead(tree, finder, at, plan)
+    if _SUM_ONLY in plan.actions and not _disagreements(sinks, evaluator, 60, each_round=False):
+        return Plan()
     calls = {
         "frag_potential": f"_frag_potential({parts['given']}, {parts['played']}, {parts['dead']})",
         "survival_rate": f"_survival_rate({parts['played']}, {parts['dead']})",
@@ -386,10 +392,7 @@ def _dead(tree: SourceTree, finder: _Finder, at: cst.CSTNode, plan: Plan) -> str
         if text:
             return text
     node, factor = found[0]
-    plan.actions.append(
-        "dead time is capped on the session's sum only: the statement that adds up the rounds was not found, so one round with "
-        "inflated dead time still weighs on the others"
-    )
+    plan.actions.append(_SUM_ONLY)
     return _scaled(tree, node, factor)
 
 

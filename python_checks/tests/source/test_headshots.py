@@ -1,0 +1,176 @@
+"""The headshot leaderboard on PostgreSQL with thousands of generated rows, before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import sys
+import types
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from python_checks.formulas import headshot_kill_rate
+from python_checks.source.headshots import leaderboard_query, queries, wrong_numbers
+from python_checks.source.recipe import fix
+from python_checks.source.tree import SourceTree
+from python_checks.tests.source.files import DATA, HEADSHOTS, SITE, name
+
+COG = SITE / "bot/cogs/leaderboard_cog.py"
+
+
+@pytest.fixture(scope="module")
+def league(pg: Any, root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
+    """A database with 40 players in 80 rounds with several weapons each: (dsn, guid -> headshot kills and kills)."""
+    database = pg.database()
+    draw, truth = random.Random(8), dict[str, tuple[int, int]]()
+    with psycopg.connect(pg.dsn(database), autocommit=True) as connection, connection.transaction():
+        connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_text())
+        players = {f"{index:08X}": draw.uniform(0.02, 0.6) for index in range(40)}
+        for number in range(80):
+            row = connection.execute(
+                "INSERT INTO rounds (match_id, round_number, round_date) VALUES (%s, %s, '2026-02-20') RETURNING id",
+                (f"m{number}", number % 2 + 1),
+            ).fetchone()
+            assert row is not None
+            for index, (guid, share) in enumerate(players.items()):
+                if index >= 34 and number > 40:
+                    continue  # too few rounds for the board
+                kills = draw.randint(4, 30)
+                heads = sum(draw.random() < share for _ in range(kills))
+                old = truth.get(guid, (0, 0))
+                truth[guid] = (old[0] + heads, old[1] + kills)
+                connection.execute(
+                    "INSERT INTO player_comprehensive_stats (round_id, round_date, map_name, round_number, player_guid, player_name, "
+                    "clean_name, kills, headshot_kills) VALUES (%s, '2026-02-20', 'supply', %s, %s, %s, %s, %s, %s)",
+                    (row[0], number % 2 + 1, guid, guid, guid, kills, heads),
+                )
+                for weapon in range(draw.randint(1, 5)):
+                    connection.execute(
+                        "INSERT INTO weapon_comprehensive_stats (round_id, round_date, map_name, round_number, player_guid, player_name, "
+                        "weapon_name, hits) VALUES (%s, '2026-02-20', 'supply', %s, %s, %s, %s, %s)",
+                        (row[0], number % 2 + 1, guid, guid, f"WS_{weapon}", draw.randint(10, 120)),
+                    )
+    return pg.dsn(database), truth
+
+
+def board(dsn: str, sql: str) -> list[tuple[str, float, float]]:
+    """(guid, headshot kills, the number they are divided by) in the query's own order."""
+    values = iter((50, 500, 10))
+    text = re.sub(r"%s|\?|\$\d", lambda _: str(next(values)), sql)
+    text = re.sub(r"\{[^}]*offset[^}]*\}", "0", re.sub(r"\{[^}]*page[^}]*\}", "10", text))
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        rows = connection.execute(text).fetchall()
+    told = []
+    for row in rows:
+        numbers = [v for v in row.values() if isinstance(v, (int, Decimal)) and v == int(v)]
+        guid = next(str(v) for v in row.values() if isinstance(v, str) and len(v) == 8)
+        told.append((guid, float(numbers[0]), float(numbers[1])))
+    return told
+
+
+def right(truth: dict[str, tuple[int, int]], found: list[tuple[str, float, float]]) -> bool:
+    rates = [headshot_kill_rate(int(h), int(k)) for _, h, k in found]
+    return bool(found) and all(truth[g] == (h, k) for g, h, k in found) and rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("path", HEADSHOTS, ids=name)
+def test_board_before_and_after(path: Path, league: tuple[str, dict[str, tuple[int, int]]]) -> None:
+    dsn, truth = league
+    source = path.read_bytes()
+    assert not right(truth, board(dsn, leaderboard_query(source)))
+    after = leaderboard_query(fix(source, ["headshot-leaderboard"]).output)
+    found = board(dsn, after)
+    assert len(found) == 10 and right(truth, found)
+    best = sorted((g for g in list(truth)[:34]), key=lambda g: -truth[g][0] / truth[g][1])
+    if "DISTINCT" in after:
+        assert [g for g, _, _ in found] == best[:10]
+
+
+@pytest.mark.parametrize("path", HEADSHOTS, ids=name)
+def test_unpatched_fails(path: Path) -> None:
+    assert "repeats" in wrong_numbers(leaderboard_query(path.read_bytes()))[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SUM(p.kills)", "SUM(p.bullets_fired)"),  # unit: kills over shots
+        ("SUM(p.headshot_kills)", "SUM(p.headshots)"),  # unit: head hits over kills
+        (
+            "SUM(p.headshot_kills) * 100.0 / NULLIF(SUM(p.kills), 0)",
+            "LEAST(20, SUM(p.headshot_kills) * 100.0 / NULLIF(SUM(p.kills), 0))",
+        ),  # clamp
+        ("AND SUM(p.kills) > %s", "AND SUM(p.deaths) > %s"),  # threshold on something else
+        (
+            "FROM player_comprehensive_stats p",
+            "FROM player_comprehensive_stats p JOIN weapon_comprehensive_stats w ON w.round_id = p.round_id",
+        ),  # fan-out
+        ("SUM(p.headshot_kills) AS", "SUM(p.headshot_kills * 3) AS"),  # fan-out by hand
+    ],
+)
+def test_wrong_patches_are_caught(old: str, new: str) -> None:
+    good = leaderboard_query(fix(COG.read_bytes(), ["headshot-leaderboard"]).output)
+    assert wrong_numbers(good) == []
+    wrong = good.replace(old, new)
+    assert wrong != good and wrong_numbers(wrong)
+
+
+def test_labels_thresholds_and_the_other_boards(tmp_path: Path) -> None:
+    before, after = (SourceTree(s) for s in (COG.read_bytes(), fix(COG.read_bytes(), ["headshot-leaderboard"]).output))
+    text = after.body.decode()
+    assert "Headshot kill rate" in text and "HS / {row['kills']} kills)" in text and "(MIN_ROUNDS, 500, TOP)" in text
+    assert [q.text for q in queries(before)][:4] == [q.text for q in queries(after)][:4]
+    assert "SUM(w.hits) > %s" in text, "the accuracy board keeps its own threshold"
+
+
+def test_other_weapon_columns_are_refused() -> None:
+    source = COG.read_bytes().replace(
+        b"SUM(w.hits) AS hits,\n                   SUM(p.headshot_kills) * 100",
+        b"SUM(w.hits) AS hits, SUM(w.shots) AS s,\n                   SUM(p.headshot_kills) * 100",
+    )
+    assert "w.shots" in fix(source, ["headshot-leaderboard"]).refused_reason
+
+
+@pytest.mark.postgres
+def test_the_cog_itself(league: tuple[str, dict[str, tuple[int, int]]]) -> None:
+    """The patched method runs and says what the reference says."""
+    dsn, truth = league
+    discord = types.ModuleType("discord")
+    ext, commands = types.ModuleType("discord.ext"), types.ModuleType("discord.ext.commands")
+    vars(commands).update(Cog=object, command=lambda **_: lambda f: f)
+    vars(ext).update(commands=commands)
+    vars(discord).update(ext=ext)
+    stubs = {"discord": discord, "discord.ext": ext, "discord.ext.commands": commands}
+    before = {key: sys.modules.get(key) for key in stubs}
+    sys.modules.update(stubs)
+    try:
+        space: dict[str, Any] = {}
+        exec(compile(fix(COG.read_bytes(), ["headshot-leaderboard"]).output, "cog.py", "exec"), space)
+    finally:
+        for key, module in before.items():
+            sys.modules.pop(key) if module is None else sys.modules.update({key: module})
+
+    class Adapter:
+        async def fetch_all(self, query: str, params: Any) -> list[dict[str, Any]]:
+            with psycopg.connect(dsn, row_factory=dict_row) as connection:
+                return connection.execute(query, params).fetchall()
+
+    cog = space["LeaderboardCog"](types.SimpleNamespace(db_adapter=Adapter()))
+    title, lines = asyncio.run(cog._headshots())
+    assert title == "Headshot kill rate" and len(lines) == 10
+    for line in lines:
+        guid, rate, heads, kills = re.search(r"\*\*(\w+)\*\* - ([\d.]+)% HS \((\d+) HS / (\d+) kills\)", line).groups()  # type: ignore[union-attr]
+        assert truth[guid] == (int(heads), int(kills)) and float(rate) == pytest.approx(
+            headshot_kill_rate(int(heads), int(kills)), abs=0.05
+        )
+
+
+def test_composed_files_are_what_the_readme_says() -> None:
+    assert len(list((DATA / "headshots").glob("*.txt"))) >= 3

@@ -1,0 +1,194 @@
+"""The reference formulas, and patched, unpatched and wrongly patched websites against them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as hs
+
+from python_checks import formulas
+from python_checks.source.recipe import fix
+from python_checks.source.web_formulas import disagreements, generated_players
+from python_checks.tests.source.files import DATA, SITE, WEB, name
+
+API = SITE / "website/backend/api.py"
+
+
+def test_the_example() -> None:
+    one = formulas.PlayerRound(6000, 3000, 900, 3.0)
+    assert formulas.session_metrics([one]) == formulas.Metrics(500.0, 80.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [
+        ([], (0, 0, 0)),
+        ([(0, 0, 0, 0)], (0, 0, 0)),
+        ([(100, 0, 0, 5)], (0, 0, 100)),
+        ([(None, None, None, None)], (0, 0, 0)),
+        ([(300, 0, 60, 1)], (18000, 0, 300)),
+        ([(300, 100, 60, 99)], (18000, 0, 3)),
+        ([(300, 100, 60, -1)], (300, 100, 3)),
+        ([(600, 100, 600, 0), (0, 100, 600, 573)], (60, 50, 3)),
+    ],
+)
+def test_edges(rounds: list[tuple[Any, ...]], expected: tuple[float, ...]) -> None:
+    found = formulas.session_metrics(formulas.PlayerRound(*one) for one in rounds)
+    assert (found.frag_potential, found.survival_rate, found.damage_efficiency) == pytest.approx(expected)
+
+
+@given(
+    hs.lists(
+        hs.tuples(hs.integers(0, 10**6), hs.integers(0, 10**6), hs.floats(0, 10**5), hs.floats(-10, 10**4)), max_size=6
+    )
+)
+def test_total_and_bounded(rounds: list[tuple[int, int, float, float]]) -> None:
+    found = formulas.session_metrics(formulas.PlayerRound(*one) for one in rounds)
+    assert 0 <= found.survival_rate <= 100 + 1e-9 and found.frag_potential >= 0 and found.damage_efficiency >= 0
+    assert all(map(math.isfinite, (found.frag_potential, found.survival_rate, found.damage_efficiency)))
+
+
+def test_two_names_that_are_never_crossed() -> None:
+    assert formulas.headshot_kill_rate(102, 510) == pytest.approx(20) and formulas.headshot_kill_rate(0, 0) == 0
+    assert formulas.headshot_accuracy(5, 20) == 25 and formulas.headshot_accuracy(5, 0) == 0
+
+
+@pytest.mark.parametrize("path", WEB, ids=name)
+def test_unpatched_fails_and_patched_agrees(path: Path) -> None:
+    source = path.read_bytes()
+    assert {one.key for one in disagreements(source, 60)} == {"frag_potential", "survival_rate", "damage_efficiency"}
+    assert disagreements(fix(source, ["web-formulas"]).output, 2400, seed=11) == []
+
+
+WRONG = {
+    "unit: minutes for seconds": (
+        b'_dead_seconds(\n            60 * (row["time_dead_minutes"] or 0)',
+        b'_dead_seconds(\n            (row["time_dead_minutes"] or 0)',
+    ),
+    "unit: milliseconds for seconds": (
+        b"_frag_potential(damage_given, time_played,",
+        b"_frag_potential(damage_given, time_played * 1000,",
+    ),
+    "unit: percent for ratio": (
+        b"= _damage_efficiency(damage_given, damage_received)",
+        b"= 100 * _damage_efficiency(damage_given, damage_received)",
+    ),
+    "clamp: none": (
+        b"return min(max(float(time_dead_s or 0), 0.0), max(float(time_played_s or 0), 0.0))",
+        b"return float(time_dead_s or 0)",
+    ),
+    "clamp: on the sum only": (b'player["time_dead_capped_seconds"])', b'player["time_dead_minutes"] * 60)'),
+    "clamp: ratio at 1": (
+        b"return float(damage_given or 0) / max(1.0, float(damage_received or 0))",
+        b"return min(1.0, float(damage_given or 0) / max(1.0, float(damage_received or 0)))",
+    ),
+    "fan-out: damage once more per weapon": (
+        b'player["damage_given"] += row["damage_given"]',
+        b'player["damage_given"] += row["damage_given"] * 2',
+    ),
+    "fan-out: dead time added twice": (
+        b'player["time_dead_capped_seconds"] = player.get("time_dead_capped_seconds", 0.0) + _dead',
+        b'player["time_dead_capped_seconds"] = player.get("time_dead_capped_seconds", 0.0) + 2 * _dead',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_patches_are_caught(case: str) -> None:
+    right = fix(API.read_bytes(), ["web-formulas"]).output
+    old, new = WRONG[case]
+    wrong = right.replace(old, new)
+    assert wrong != right and disagreements(wrong, 600), case
+
+
+def test_a_right_file_needs_nothing() -> None:
+    source = b"""
+def graphs(rows):
+    out = []
+    for row in rows:
+        played, dead = row["time_played_seconds"], 60 * row["time_dead_minutes"]
+        dead = min(max(0, dead), played)
+        fp = 60 * row["damage_given"] / max(1, played - dead) if played > 0 else 0
+        sr = 100 - 100 * dead / played if played > 0 else 0
+        out.append({"frag_potential": fp, "survival_rate": sr, "damage_efficiency": row["damage_given"] / max(1, row["damage_received"])})
+    return out
+"""
+    result = fix(source, ["web-formulas"])
+    assert not result.changed and not result.refused_reason
+
+
+def test_missing_dead_time_is_refused() -> None:
+    source = (DATA / "web/unpacked.py.txt").read_bytes().replace(b"time_dead_minutes", b"accuracy")
+    assert "dead time" in fix(source, ["web-formulas"]).refused_reason
+
+
+def endpoint(source: bytes, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Run the world's whole endpoint on rows, with FastAPI's names inert."""
+
+    class Router:
+        def get(self, _path: str) -> Any:
+            return lambda function: function
+
+    class Database:
+        async def fetch_all(self, _query: str, _params: Any = ()) -> list[dict[str, Any]]:
+            return rows
+
+    stubs = {
+        "fastapi": types.ModuleType("fastapi"),
+        "backend": types.ModuleType("backend"),
+        "backend.db": types.ModuleType("backend.db"),
+    }
+    vars(stubs["fastapi"]).update(
+        APIRouter=Router, Depends=lambda f: f, Query=lambda *a, **k: a[0], HTTPException=Exception
+    )
+    vars(stubs["backend.db"]).update(get_db=None)
+    before = {key: sys.modules.get(key) for key in stubs}
+    sys.modules.update(stubs)
+    try:
+        space: dict[str, Any] = {}
+        exec(compile(source, "api.py", "exec"), space)
+        answer: dict[str, Any] = asyncio.run(space["get_session_graphs"]("2026-02-20", None, Database()))
+    finally:
+        for key, module in before.items():
+            if module is None:
+                del sys.modules[key]
+            else:
+                sys.modules[key] = module
+    players: list[dict[str, Any]] = answer["players"]
+    return players
+
+
+def test_the_whole_endpoint_keeps_everything_else() -> None:
+    rows, wanted = [], {}
+    for number, player in enumerate(generated_players(1200, seed=5)):
+        guid = f"{number:08X}"
+        wanted[guid] = formulas.session_metrics(
+            formulas.PlayerRound(
+                int(r["damage_given"]), int(r["damage_received"]), r["time_played_seconds"], r["time_dead_minutes"]
+            )
+            for r in player
+        )
+        rows += [
+            {**r, "guid": guid, "name": guid, "round_id": i, "map_name": "supply", "round_number": 1}
+            for i, r in enumerate(player)
+        ]
+    old = {p["guid"]: p for p in endpoint(API.read_bytes(), rows)}
+    new = {p["guid"]: p for p in endpoint(fix(API.read_bytes(), ["web-formulas"]).output, rows)}
+    assert list(old) == list(new)
+    for guid, player in new.items():
+        metrics, before = dict(player["advanced_metrics"]), dict(old[guid]["advanced_metrics"])
+        goal = wanted[guid]
+        for key in ("frag_potential", "survival_rate", "damage_efficiency"):
+            before.pop(key)
+            assert metrics.pop(key) == pytest.approx(getattr(goal, key), abs=0.0501), (guid, key)
+        assert metrics == before
+        assert {k: v for k, v in player.items() if k != "advanced_metrics"} == {
+            k: v for k, v in old[guid].items() if k != "advanced_metrics"
+        }
