@@ -17,8 +17,13 @@ _SPEC = {
     "file": {"type": "str", "required": True},
     "running": {"type": "path", "required": True},
     "source": {"type": "path"},
-    "recipes": {"type": "list", "elements": "str", "required": True},
+    "recipes": {"type": "list", "elements": "str", "default": []},
+    "merge": {"type": "bool", "default": False},
+    "timetracking": {"type": "path"},
     "matches": {"type": "list", "elements": "str"},
+    "header_fields": {"type": "int", "choices": [8, 9]},
+    "scan": {"type": "bool", "default": False},
+    "specimen": {"type": "bool", "default": False},
     "build_dir": {"type": "path", "required": True},
     "timeout_s": {"type": "float", "default": 120.0},
 }
@@ -38,14 +43,14 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _, options = self.validate_argument_spec(argument_spec=_SPEC)
         from python_checks.candidate import fetch, keep, read, sha256
-        from python_checks.lua.recipe import CannotJudge, fix
+        from python_checks.lua.recipe import CannotJudge
 
         build = Path(options["build_dir"])
         running = fetch(self._connection, options["running"], build)
         kind = "file" if options["source"] else "running"
         source = read(options["source"]) if options["source"] else running
         try:
-            fixed = fix(source, options["recipes"], options["file"])
+            fixed, merged = _fixed(options, source)
         except (CannotJudge, KeyError) as error:
             raise AnsibleActionFail(f"{options['file']} cannot be fixed: {error}; look at the file") from error
         result: dict[str, Any] = {
@@ -53,7 +58,9 @@ class ActionModule(ActionBase):
             "file": options["file"],
             "source": {"kind": kind, "sha256": sha256(source)},
             "running": {"path": options["running"], "sha256": sha256(running)},
-            "recipes": options["recipes"],
+            "timetracking": _digest(options["timetracking"]),
+            "recipes": options["recipes"] or (["merge"] if options["merge"] else []),
+            "merge": merged,
             "edited": fixed.changed,
             "edits": list(fixed.actions),
             "unified_diff": mask(fixed.diff),
@@ -73,7 +80,9 @@ class ActionModule(ActionBase):
             "candidate": self._rehearse(options, fixed.output, build),
             "unpatched": self._rehearse(options, source, build) if fixed.changed else None,
         }
-        problem = why_not(result["rehearsal"])
+        result["scan"] = _scanned(options, fixed.output) if options["scan"] else None
+        result["specimen"] = self._specimen(options, fixed.output) if options["specimen"] else None
+        problem = why_not(result["rehearsal"]) or unclean(result["scan"])
         return {**result, "failed": True, "msg": problem} if problem else result
 
     @staticmethod
@@ -81,10 +90,11 @@ class ActionModule(ActionBase):
         """The report of this very file, matches and engine; from the cache when it was rehearsed before."""
         from python_checks.candidate import sha256, write
         from python_checks.engine import MatchError
-        from python_checks.lua.rehearse import WEBHOOK_MATCHES, RehearsalFile, rehearse
+        from python_checks.lua.rehearse import RehearsalFile, default_matches, rehearse
 
-        matches: Sequence[str] = options["matches"] or WEBHOOK_MATCHES
-        names = [sha256(content), options["file"], *matches, _code_digest()]
+        file = RehearsalFile(options["file"], content)
+        matches: Sequence[str] = options["matches"] or default_matches([file])
+        names = [sha256(content), options["file"], *matches, options["header_fields"], _code_digest()]
         cached = build / "rehearsals" / f"{sha256(json.dumps(names).encode())}.json"
         try:
             kept: dict[str, Any] = json.loads(cached.read_text())
@@ -92,7 +102,7 @@ class ActionModule(ActionBase):
         except (OSError, ValueError):
             pass
         try:
-            report = rehearse([RehearsalFile(options["file"], content)], matches, timeout_s=options["timeout_s"])
+            report = rehearse([file], matches, timeout_s=options["timeout_s"], header_fields=options["header_fields"])
         except (MatchError, ValueError) as error:
             raise AnsibleActionFail(f"{options['file']} cannot be rehearsed: {error}") from error
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -101,6 +111,62 @@ class ActionModule(ActionBase):
             # What could not be judged (a timeout) may be judged next time; a verdict on these bytes stays.
             write(cached, json.dumps(fresh, indent=2).encode())
         return {**fresh, "cached": False}
+
+    @staticmethod
+    def _specimen(options: dict[str, Any], content: bytes) -> dict[str, Any]:
+        """The headers that the candidate writes in one match."""
+        from python_checks.lua.rehearse import RehearsalFile
+        from python_checks.lua.specimen import specimen
+
+        return specimen(RehearsalFile(options["file"], content), options["timeout_s"])
+
+
+def _fixed(options: dict[str, Any], source: bytes) -> tuple[Any, dict[str, Any] | None]:
+    """The codemods' result, or the merge's in the same shape with its own report."""
+    from python_checks.candidate import read
+    from python_checks.lua.merge import Source, merge
+    from python_checks.lua.recipe import FixResult, fix
+
+    if not options["merge"]:
+        return fix(source, options["recipes"], options["file"]), None
+    other = options["timetracking"]
+    merged = merge(Source(options["file"], source), Source(Path(other).name, read(other)) if other else None)
+    # A writer that was merged before needs nothing, and stays what it is, first lines included.
+    output = merged.output if merged.actions else source
+    edited = output != source
+    report = FixResult(edited, output, merged.diff if edited else "", merged.actions, merged.refused_reason)
+    return report, merged.as_dict()
+
+
+def _digest(path: str | None) -> dict[str, Any] | None:
+    from python_checks.candidate import read, sha256
+
+    return {"name": Path(path).name, "sha256": sha256(read(path))} if path else None
+
+
+def _scanned(options: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """What the scan says about the candidate, for both interpreters."""
+    from python_checks.lua.scan.run import scan_source
+
+    report = scan_source(content, options["file"])
+    return {
+        "clean": report.is_clean,
+        "loads": report.loads,
+        "targets": sorted(report.loads),
+        "findings": [finding.as_dict() for finding in report.findings],
+        "not_judged": report.not_judged,
+    }
+
+
+def unclean(scan: dict[str, Any] | None) -> str:
+    """Why a scanned candidate must not be deployed; empty when it may, or was not scanned."""
+    if scan is None or scan["clean"]:
+        return ""
+    shown = [f"line {one['line']} {one['code']}: {one['why']}" for one in scan["findings"][:_SHOWN_FINDINGS]]
+    loads = [f"{name}: {text}" for name, text in scan["loads"].items() if text]
+    return (
+        f"the candidate's scan is not clean: {'; '.join([*loads, *shown]) or scan['not_judged']}; nothing was deployed"
+    )
 
 
 def why_not(rehearsal: dict[str, Any]) -> str:

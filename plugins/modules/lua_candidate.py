@@ -27,14 +27,33 @@ options:
     description: A file on the controller to start from; the running file when left out.
     type: path
   recipes:
-    description: Codemods to apply, in order.
+    description: Codemods to apply, in order; none of them leaves the file as it is.
     type: list
     elements: str
-    required: true
+    default: []
+  merge:
+    description: Make the merged stats writer of phase 2 from the file in place of O(recipes).
+    type: bool
+    default: false
+  timetracking:
+    description: With O(merge), a second writer on the controller that the time tracking is taken from.
+    type: path
   matches:
-    description: Matches to play; the set of phase 1 when left out.
+    description: Matches to play; the set for the file's kind when left out.
     type: list
     elements: str
+  header_fields:
+    description: What a stats writer's header must have; either when left out.
+    type: int
+    choices: [8, 9]
+  scan:
+    description: Scan the candidate for both interpreters too, and fail when anything is found.
+    type: bool
+    default: false
+  specimen:
+    description: Play one match more and return the headers of the stats files that the candidate wrote.
+    type: bool
+    default: false
   build_dir:
     description: Folder on the controller for candidates (readable by the owner only) and rehearsals.
     type: path
@@ -73,6 +92,22 @@ source:
 running:
   description: path and sha256 of the file that runs.
   returned: always
+  type: dict
+timetracking:
+  description: name and sha256 of O(timetracking); null without one.
+  returned: always
+  type: dict
+merge:
+  description: sources, sha256, rows (the plan's table), actions and notes of the merge; null without O(merge).
+  returned: always
+  type: dict
+scan:
+  description: clean, loads (each interpreter's message), targets, findings and not_judged; null unless scanned.
+  returned: unless refused
+  type: dict
+specimen:
+  description: match, problem and files (interpreter, name, round, complete, header, players, true_ms); null unless asked for.
+  returned: unless refused
   type: dict
 edited:
   description: Whether the codemods changed anything; false when the file is fixed already.

@@ -1,0 +1,72 @@
+"""Find the candidate that a step recorded, by its digest, on the controller. Documented in plugins/modules/lua_proven.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+from ansible_collections.slomix.timetracking.plugins.module_utils.samples import real_steps
+
+from python_checks.candidate import sha256
+from python_checks.gates.evidence import evidence_dir
+
+_SPEC = {
+    "step": {"type": "str", "required": True},
+    "digest": {"type": "str", "required": True},
+    "build_dir": {"type": "path", "required": True},
+    "require": {"type": "bool", "default": False},
+    "evidence_dir": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):
+    """One host, one step: what its newest action built."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The task's result; see RETURN."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _, options = self.validate_argument_spec(argument_spec=_SPEC)
+        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
+        host, step = variables["inventory_hostname"], options["step"]
+        try:
+            records = ledger.read(str(folder))
+        except (ledger.LedgerError, OSError) as error:
+            raise AnsibleActionFail(f"the evidence in {folder} cannot be read: {error}") from error
+        acts = [
+            record
+            for record in real_steps(records)
+            if (str(record.get("step")), record.get("leg"), record.get("host")) == (step, "action", host)
+        ]
+        result = acts[-1]["result"] if acts else {}
+        built = result.get("candidate") if isinstance(result, dict) and not result.get("failed") else None
+        wish = (acts[-1].get("digests") or {}).get(options["digest"]) if acts else None
+        phase = step.partition(".")[0]
+        if not built or not wish:
+            why = f"step {step} of {host} has recorded no candidate"
+            return self._missing(options, f"{why}; run playbooks/phase{phase}.yml")
+        path = Path(options["build_dir"], "candidates", wish, Path(str(result["file"])).name)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            return self._missing(
+                options, f"the candidate of step {step} is gone: {error}; run playbooks/phase{phase}.yml"
+            )
+        if sha256(content) != wish:
+            text = f"{path} has the digest {sha256(content)}, recorded is {wish}"
+            raise AnsibleActionFail(
+                f"{text}; somebody changed the candidate: remove it and run playbooks/phase{phase}.yml"
+            )
+        candidate = {**result, "candidate": {**built, "path": str(path.resolve())}}
+        return {"changed": False, "found": True, "seq": acts[-1]["seq"], "candidate": candidate}
+
+    @staticmethod
+    def _missing(options: dict[str, Any], text: str) -> dict[str, Any]:
+        return {"changed": False, "found": False, "candidate": {}, "failed": options["require"], "msg": text}
