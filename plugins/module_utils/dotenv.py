@@ -260,3 +260,130 @@ def effective(
     if means_true(dotenv_value):
         return None, "systemd ignores the line, but the bot would take it if it reads the file itself"
     return False, "nothing sets it; the bot's default is false"
+
+
+class EditRefused(Exception):
+    """The file cannot be edited by key without touching something else; the text is meant for people."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement in a file's text: ``old`` at ``start`` becomes ``new``. Undone by the same in reverse."""
+
+    start: int
+    old: str
+    new: str
+
+    def apply(self, text: str) -> str:
+        """The edited text. Raises EditRefused when ``old`` is not there."""
+        if text[self.start : self.start + len(self.old)] != self.old:
+            raise EditRefused("the place of the edit holds something else")
+        return text[: self.start] + self.new + text[self.start + len(self.old) :]
+
+
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:+-]+")
+# The part of an assignment's line up to its value, with what the readers allow in front of the key.
+_LINE_HEAD = r"[ \t]*(?:export[ \t]+)?(?:{key}|'{key}')[ \t]*=[ \t]*"
+_LINE_VALUE = re.compile(r"\"[^\"\r\n\\]*\"|'[^'\r\n\\]*'|[^\s#'\"\\]*")
+
+
+def plan_edit(text: str, key: str, value: str) -> Optional[Edit]:
+    """The smallest edit after which both readers read ``value`` for ``key``; None when they do already.
+
+    Where the key is set more than once the last line counts and is edited, the others stay. Quotes around the value stay.
+    A key that is not set gets a line of its own at the end, with the file's own line end; a file without a final newline
+    stays one. Every other byte is kept, and every other key is read as before. Raises EditRefused where that is not
+    possible, with the line to mend by hand.
+    """
+    if not _PLAIN_VALUE.fullmatch(value) or not _SYSTEMD_NAME.fullmatch(key):
+        raise EditRefused(f"found: {key}={value}; required: a plain name and value, without blanks and quotes")
+    found = inspect(text, key)
+    if found["systemd_value"] == found["dotenv_value"] == value:
+        return None
+    edit = _replacement(text, key, value, found["lines"][-1]) if found["lines"] else _addition(text, key, value)
+    _require_only(text, edit.apply(text), key, value)
+    return edit
+
+
+def _replacement(text: str, key: str, value: str, line: int) -> Edit:
+    start = 0
+    for _ in range(line - 1):
+        start = text.index("\n", start) + 1
+    # systemd and python-dotenv take a lone carriage return for a line end too.
+    starts = [start, *(start + at.end() for at in re.finditer("\r", text[start:].split("\n", 1)[0]))]
+    head = re.compile(_LINE_HEAD.format(key=re.escape(key)))
+    for start in starts:
+        match = head.match(text, start)
+        if match:
+            old = _LINE_VALUE.match(text, match.end())
+            shown = old.group(0) if old else ""
+            quote = shown[:1] if shown[:1] in ("'", '"') else ""
+            return Edit(match.end(), shown, f"{quote}{value}{quote}")
+    raise EditRefused(_by_hand(key, value, line, "is not written in one line"))
+
+
+def _addition(text: str, key: str, value: str) -> Edit:
+    end = "\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n"
+    if text and not text.endswith("\n"):
+        return Edit(len(text), "", f"{end}{key}={value}")
+    return Edit(len(text), "", f"{key}={value}{end}")
+
+
+def _require_only(old: str, new: str, key: str, value: str) -> None:
+    """Both readers read the value, and read everything else as before; else the edit is refused."""
+    found = inspect(new, key)
+    line = (found["lines"] or [new.count("\n") + 1])[-1]
+    for name, read in (("systemd", found["systemd_value"]), ("python-dotenv", found["dotenv_value"])):
+        if read != value:
+            raise EditRefused(_by_hand(key, value, line, f"would be read as {read!r} by {name}"))
+    for reader in (systemd_assignments, dotenv_assignments):
+        before, after = ([(a.key, a.value) for a in reader(text) if a.key != key] for text in (old, new))
+        if before != after:
+            raise EditRefused(
+                _by_hand(key, value, line, "would change how another key is read (an open quote or \\ above it)")
+            )
+
+
+def _by_hand(key: str, value: str, line: int, why: str) -> str:
+    return (
+        f"found: line {line}, which sets {key}, {why}; required: a line that both systemd and python-dotenv read as {value}; "
+        f"next: write it as {key}=<value> on a line of its own, without export and without a comment behind it, then run again"
+    )
+
+
+def plan_undo(text: str, key: str, done: Edit, before: Optional[str]) -> Optional[Edit]:
+    """The edit that takes ``done`` back, also where other lines were changed since; None when ``key`` is read as
+    ``before`` (None: not set) already. Raises EditRefused when the key's line is not as ``done`` left it.
+
+    In a file that nobody touched since, the result is the file of before, byte for byte.
+    """
+    found = inspect(text, key)
+    if found["systemd_value"] == found["dotenv_value"] == before:
+        return None
+    at = done.start if text[done.start : done.start + len(done.new)] == done.new else _moved(text, key, done, found)
+    undone = Edit(at, done.new, done.old)
+    after = undone.apply(text)
+    read = inspect(after, key)
+    if not read["systemd_value"] == read["dotenv_value"] == before:
+        raise EditRefused(
+            f"found: {key} would be read as {read['systemd_value']!r} (systemd) and {read['dotenv_value']!r} (python-dotenv); "
+            f"required: {before!r} as before; next: look who edited the file since, and put it right by hand"
+        )
+    return undone
+
+
+def _moved(text: str, key: str, done: Edit, found: Dict[str, Any]) -> int:
+    """Where the edited text stands after somebody changed other lines."""
+    if found["lines"] and not done.old and key in done.new:
+        # An added line: found by its own words, with the newline that came with it.
+        if text.count(done.new) == 1:
+            return text.index(done.new)
+    elif found["lines"]:
+        value = found["systemd_value"] or ""
+        again = _replacement(text, key, value, found["lines"][-1])
+        if again.old == done.new:
+            return again.start
+    raise EditRefused(
+        f"found: {key} is not set as it was left ({done.new.strip()}); required: that line, to take it back; "
+        f"next: look who edited the file since, and put it right by hand"
+    )
