@@ -1,6 +1,6 @@
 """A Lua syntax tree with scopes: what a name means, which function a call reaches, what a constant text says.
 
-Sources are bytes. Script files come as UTF-8, Latin-1 or a mixture, so every byte above 0x7f is replaced by a letter for the
+Sources are bytes. Script files come as UTF-8, Latin-1 or a mixture, so every byte above 0x7f (and NUL) is replaced by a letter for the
 parser only; offsets stay true and texts are always cut from the original bytes.
 """
 
@@ -17,7 +17,7 @@ from tree_sitter import Language, Node, Parser
 Key = tuple[object, ...]
 
 _PARSER = Parser(Language(tree_sitter_lua.language()))
-_ASCII_ONLY = bytes(b if b < 0x80 else ord("x") for b in range(256))
+_ASCII_ONLY = bytes(b if 0 < b < 0x80 else ord("x") for b in range(256))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # LuaJIT skips it, Lua 5.4 in the engine does not
 _SIMPLE_ESCAPES = {
     b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v",
@@ -185,7 +185,8 @@ class LuaTree:
             if child.type == "expression_list":
                 values = [c for c in child.children if c.is_named and c.type != "comment"]
                 self._walk(child, scope, function, block)
-        self._parent[targets.id] = inner
+        if targets != inner:
+            self._parent[targets.id] = inner
         names = [c for c in targets.children if c.type == "identifier"]
         for index, name in enumerate(names):
             self._parent[name.id] = targets

@@ -61,7 +61,10 @@ _ROWS = (
         "RET001", "et_Obituary returns a value, so the engine does not call the modules behind it", "error", False,
         "return nothing from et_Obituary",
     ),
-    Code("ENG001", "name that the engine does not have", "error", True, "use a name of the engine's list, or give a default: et.NAME or VALUE"),
+    Code(
+        "ENG001", "name that the engine does not have", "error", True,
+        "use a name of the engine's list, or give a default: et.NAME or VALUE",
+    ),
     Code("ENG002", "callback that the engine never calls", "warning", False, "correct the spelling"),
     Code("ENG003", "entity field that the engine does not have", "error", True, "use a field of the engine's list"),
     Code(
@@ -77,7 +80,10 @@ _ROWS = (
         "test the number first: slot >= 0 and slot < sv_maxclients (the world is 1022)",
     ),
     Code("CLOCK001", "clocks of different origin subtracted or compared", "warning", False, "take both times from one clock"),
-    Code("FILE001", "the result of opening a file is not checked", "error", True, "test the handle before it is used, and tell what failed"),
+    Code(
+        "FILE001", "the result of opening a file is not checked", "error", True,
+        "test the handle before it is used, and tell what failed",
+    ),
     Code(
         "FILE002", "the result of et.trap_FS_FOpenFile is not checked", "warning", False,
         "take both results (handle, length) and stop when the length is negative or the handle is 0",

@@ -30,7 +30,7 @@ def format_notes(script: Script, values: Values, presences: dict[str, Presence])
             continue
         wanted = conversions(text)
         alive = tuple(target for target, presence in presences.items() if not presence.is_dead(call))
-        if not alive or "*" in text.decode("latin-1") and "%*" in text.decode("latin-1"):
+        if not alive:
             continue
         yield from _count(script, call, wanted, arguments, alive)
         for (offset, letter), argument in zip(wanted, arguments, strict=False):
@@ -122,11 +122,12 @@ def _conditions(script: Script) -> Iterator[Node]:
     waiting = list(script.tree.conditions)
     while waiting:
         node = waiting.pop()
-        if node.type == "parenthesized_expression" or (
-            node.type == "binary_expression" and script.operator(node) in ("and", "or")
-        ):
-            waiting += [c for c in node.children if c.is_named]
-        elif node.type == "unary_expression" and script.operator(node) == "not":
+        is_joint = node.type in ("binary_expression", "unary_expression") and script.operator(node) in (
+            "and",
+            "or",
+            "not",
+        )
+        if is_joint or node.type == "parenthesized_expression":
             waiting += [c for c in node.children if c.is_named]
         else:
             yield node
@@ -187,6 +188,9 @@ class _Masks:
             sites = [s for s in sites if not s.is_nil]
             if binding is not None and not binding.is_parameter and len(sites) == 1 and sites[0].value is not None:
                 return self._followed(sites[0].value, depth + 1)
+        if node.type == "binary_expression" and self.script.operator(node) == "and":
+            sides = self.script.sides(node)
+            return self._followed(sides[1], depth + 1) if sides is not None else node
         if node.type == "function_call" and not self._is_and(node):
             functions = self.script.callees(node)
             if len(functions) == 1:
@@ -217,11 +221,9 @@ class _Masks:
     def _is_scaled(self, node: Node) -> bool:
         """True for ``x % 2 * 16`` and shifted masks: arithmetic made to test a bit."""
         node = self._followed(node)
-        return (
-            node.type == "binary_expression"
-            and self.script.operator(node) in ("*", ">>", "<<", "%", "/", "//")
-            or (node.type == "function_call" and self.script.callee(node) in ("bit.rshift", "bit.lshift", "math.floor"))
-        )
+        if node.type == "binary_expression":
+            return self.script.operator(node) in ("*", ">>", "<<", "%", "/", "//")
+        return node.type == "function_call" and self.script.callee(node) in ("bit.rshift", "bit.lshift", "math.floor")
 
     def _possible(self, node: Node, depth: int = 0) -> frozenset[float] | None:
         """The numbers that a masked value can be; None when they cannot be listed."""

@@ -122,9 +122,10 @@ def _reads(script: Script, site: Site) -> Iterator[Node]:
     binding = script.tree.binding(site.node) if site.node.type == "identifier" else None
     is_local = binding is not None and binding.function is function
     for node in [*script.tree.names, *script.indexes]:
-        if node.type == site.node.type and node.id != site.node.id and script.key(node) == key and key is not None:
-            if not is_local or node.start_byte >= site.statement.end_byte:
-                yield node
+        if node.type != site.node.type or node.id == site.node.id or key is None or script.key(node) != key:
+            continue
+        if not is_local or node.start_byte >= site.statement.end_byte:
+            yield node
 
 
 def _is_used(script: Script, sites: list[Site]) -> bool:
@@ -160,10 +161,9 @@ def _is_checked(script: Script, site: Site, is_engine: bool) -> bool:
             return True
         if is_engine and script.callee(call) == "et.trap_FS_Write" and _is_count_checked(script, call):
             return True
-        if script.callees(call) and not script.callee(call).startswith("et."):
-            # A function of the file gets the handle: it may be the one that tests it.
-            if any(_tests_parameter(script, f, script.arguments_for(call).index(node)) for f in script.callees(call)):
-                return True
+        # A function of the file that gets the handle may be the one that tests it.
+        if any(_tests_parameter(script, f, script.arguments_for(call).index(node)) for f in script.callees(call)):
+            return True
     return False
 
 
@@ -216,9 +216,9 @@ def frame_notes(script: Script, notes: list[Note]) -> Iterator[Note]:
     groups: dict[tuple[Note, ...], list[str]] = {}
     for target, found in causes.items():
         groups.setdefault(tuple(found), []).append(target)
-    for found, targets in groups.items():
+    for reached, targets in groups.items():
         places = list(
-            dict.fromkeys((script.tree.line(n.node), n.code) for n in sorted(found, key=lambda n: n.node.start_byte))
+            dict.fromkeys((script.tree.line(n.node), n.code) for n in sorted(reached, key=lambda n: n.node.start_byte))
         )
         listed = ", ".join(f"{code} in line {line}" for line, code in places[:6])
         more = f" and {len(places) - 6} more" if len(places) > 6 else ""

@@ -288,9 +288,9 @@ class Presence:
             for site in self.script.assigned_globals.get(path[:length], []):
                 if site.is_nil or (site.value is not None and site.value.type == "nil"):
                     continue
-                if self._runs_before(site.node, use) and not self.is_dead(site.node):
-                    if length == len(path) or self._may_have(path[:length], path[length], use):
-                        return True
+                is_before = self._runs_before(site.node, use) and not self.is_dead(site.node)
+                if is_before and (length == len(path) or self._may_have(path[:length], path[length], use)):
+                    return True
         return False
 
     def _runs_before(self, write: Node, use: Node) -> bool:

@@ -95,9 +95,9 @@ class Script:
                         if name.type == "identifier":
                             self._write(name, Site(name, node, None))
         elif kind in _FUNCTIONS:
-            name = node.child_by_field_name("name")
-            if name is not None:
-                self._write(name, Site(name, node, node))
+            own_name = node.child_by_field_name("name")
+            if own_name is not None:
+                self._write(own_name, Site(own_name, node, node))
         elif kind == "field":
             name_of, value = self.tree.field_name(node), node.child_by_field_name("value")
             if name_of is not None and value is not None:

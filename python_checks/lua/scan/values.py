@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,7 @@ CLOCKS = {
 _LEVEL_FIELD = re.compile(
     r"^(pers\.)?(last\w*|\w*enter|connect|death|respawn|inactivity|\w*End|spawn)Time$|^lasthurt_time$"
 )
+_COMPARING = ("==", "~=", "<", ">", "<=", ">=")
 _MAX_DEPTH = 60
 _MAX_CONTEXTS = 4
 
@@ -95,6 +97,7 @@ class Values:
         self.tree = script.tree
         self._memory: dict[tuple[int, Context], Value] = {}
         self._summaries: dict[tuple[int, int, Context], Value] = {}
+        self._unions: dict[tuple[int, Context], tuple[list[Site], Value]] = {}
         self._active: set[object] = set()
         self._depth = 0
         self._kinds: dict[Binding, tuple[str, str]] = {}
@@ -185,7 +188,7 @@ class Values:
         sides, operator = self.script.sides(node), self.script.operator(node)
         if sides is None:
             return ANYTHING
-        if operator in ("==", "~=", "<", ">", "<=", ">="):
+        if operator in _COMPARING:
             return Value(((BOOLEAN, f"{self._quote(node)} is a boolean"),))
         left, right = self.of(sides[0], context), self.of(sides[1], context)
         if operator == "or":
@@ -252,13 +255,12 @@ class Values:
             return True
         function = self.tree.function_of(place)
         body = function.node if function is not None else self.tree.root
-        for node in self.script.binaries:
-            if body.start_byte <= node.start_byte < place.start_byte and self.script.operator(node) in (
-                "==", "~=", "<", ">", "<=", ">=",
-            ):  # fmt: skip
-                if self.script.mentions(node, place):
-                    return True
-        return False
+        return any(
+            body.start_byte <= node.start_byte < place.start_byte
+            and self.script.operator(node) in _COMPARING
+            and self.script.mentions(node, place)
+            for node in self.script.binaries
+        )
 
     @staticmethod
     def _as_number(value: Value) -> Value:
@@ -298,44 +300,55 @@ class Values:
         return any(site.node.start_byte < node.start_byte for site in self.script.sites.get(binding, []))
 
     def _written(self, sites: list[Site], node: Node, context: Context) -> Value:
-        reached = self._reaching(sites, node)
-        if not reached:
+        if not sites:
             return ANYTHING
-        if len(reached) > 1:
+        reached = self._reaching(sites, node)
+        if reached is sites:
+            key = (id(sites), context)
+            if key not in self._unions:
+                # The list is kept with its union, so that its id stays its own.
+                self._unions[key] = (sites, NOTHING)
+                self._unions[key] = (sites, self._joined(sites, context))
+            value = self._unions[key][1]
+        else:
+            value = self._joined(reached, context)
+        if value.has(NIL, NOT_FINITE) and any(self._mends(site, node) for site in reached):
+            value = value.without(NIL, NOT_FINITE)
+        return value
+
+    def _joined(self, sites: list[Site], context: Context) -> Value:
+        if len(sites) > 1:
             # A start value of nil is no evidence when something else is written later.
-            reached = [
-                s for s in reached if not s.is_nil and not (s.value is not None and s.value.type == "nil")
-            ] or reached
-        return union(self._site(site, context) for site in reached)
+            sites = [s for s in sites if not s.is_nil and not (s.value is not None and s.value.type == "nil")] or sites
+        return union(self._site(site, context) for site in sites)
+
+    def _mends(self, site: Site, node: Node) -> bool:
+        """``if n == nil then n = 0 end``: the write stands behind a question about what it replaces."""
+        if site.statement.end_byte > node.start_byte or self.tree.function_of(site.node) is not self.tree.function_of(
+            node
+        ):
+            return False
+        return any(self.script.mentions(c.node, site.node) for c in self.script.conditions(site.node))
 
     def _reaching(self, sites: list[Site], node: Node) -> list[Site]:
         """The writes that may have given the value read at ``node``: behind the last one that must have happened."""
-        last: Site | None = None
-        for site in sites:
-            if self._is_straight(site, node) and (last is None or site.node.start_byte > last.node.start_byte):
-                last = site
+        at = node.start_byte
+        first = bisect_left(sites, at, key=lambda site: site.node.start_byte)
+        last = next((index for index in range(first - 1, -1, -1) if self._is_straight(sites[index], node)), None)
         if last is None:
             return sites
-        function = self.tree.function_of(node)
-        loops = [
-            a for a in self.tree.ancestors(node) if a.type in ("for_statement", "while_statement", "repeat_statement")
+        function, start = self.tree.function_of(node), sites[last].node.start_byte
+        between = [s for s in sites[last + 1 : first] if s.statement.end_byte <= at and self._is_in(s, function)]
+        ends = [
+            loop.end_byte
+            for loop in self.tree.ancestors(node)
+            if loop.type in ("for_statement", "while_statement", "repeat_statement") and loop.start_byte > start
         ]
-        return [
-            site
-            for site in sites
-            if site is last
-            or (
-                self.tree.function_of(site.node) is function
-                and site.node.start_byte > last.node.start_byte
-                and (
-                    site.statement.end_byte <= node.start_byte
-                    or any(
-                        l.start_byte <= site.node.start_byte < l.end_byte and l.start_byte > last.node.start_byte
-                        for l in loops
-                    )
-                )
-            )
-        ]
+        again = bisect_left(sites, max(ends), key=lambda site: site.node.start_byte) if ends else first
+        return [sites[last], *between, *(s for s in sites[first:again] if self._is_in(s, function))]
+
+    def _is_in(self, site: Site, function: Function | None) -> bool:
+        return self.tree.function_of(site.node) is function
 
     def _is_straight(self, site: Site, node: Node) -> bool:
         """True when the write always runs before the read, in the same function: its block is around the read."""
@@ -710,6 +723,7 @@ def _anything(values: Values, call: Node, arguments: list[Value]) -> Value:
     return ANYTHING
 
 
+_CURVES = ("sqrt", "sin", "cos", "tan", "log", "log10", "exp", "atan", "atan2", "rad", "deg")
 _BUILT_IN: dict[str, Callable[[Values, Node, list[Value]], Value]] = {
     "tonumber": _tonumber,
     "math.floor": _floor,
@@ -745,7 +759,7 @@ _BUILT_IN: dict[str, Callable[[Values, Node, list[Value]], Value]] = {
     "et.isBitSet": lambda values, call, arguments: Value(((BOOLEAN, "et.isBitSet gives a boolean"),)),
     **{f"bit.{name}": _whole() for name in ("band", "bor", "bxor", "bnot", "lshift", "rshift", "arshift", "rol", "ror", "tobit")},
     **{f"bit32.{name}": _whole() for name in ("band", "bor", "bxor", "bnot", "lshift", "rshift", "arshift")},
-    **{f"math.{name}": _fractional(f"math.{name}") for name in ("sqrt", "sin", "cos", "tan", "log", "log10", "exp", "atan", "atan2", "rad", "deg")},
+    **{f"math.{name}": _fractional(f"math.{name}") for name in _CURVES},
 }  # fmt: skip
 
 

@@ -132,3 +132,14 @@ def test_each_interpreter_judges_for_itself() -> None:
     assert compile_error(b"return 1 << 2", "lua54") == ""
     assert compile_error(b"return 1 << 2", "luajit") != ""
     assert compile_error(b"return '\xe9'", "luajit") == ""
+
+
+def test_a_local_without_a_value_has_ancestors_up_to_the_root() -> None:
+    """``local a`` is its own list of names; it must not become its own parent, or every walk outwards would never end."""
+    tree = LuaTree(b"local a\na = 2")
+    name = next(n for n in tree.descendants(tree.root) if n.type == "identifier")
+    assert [n.type for n, _ in zip(tree.ancestors(name), range(9), strict=False)] == [
+        "variable_list",
+        "variable_declaration",
+        "chunk",
+    ]
