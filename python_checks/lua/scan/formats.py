@@ -10,7 +10,7 @@ from tree_sitter import Node
 from python_checks.lua.scan.notes import Note, shown
 from python_checks.lua.scan.presence import Presence
 from python_checks.lua.scan.script import Script
-from python_checks.lua.scan.values import BOOLEAN, FRACTIONAL, NIL, NOT_FINITE, OTHER, TEXT, Value, Values
+from python_checks.lua.scan.values import BOOLEAN, FRACTIONAL, NIL, NOT_FINITE, OTHER, TEXT, UNKNOWN, Value, Values
 from python_checks.lua.texts import conversions, format_parts
 
 _INTEGER = b"dicuoxX"
@@ -60,6 +60,8 @@ def _argument(
         return
     if letter in "dicuoxX":
         reason = value.why(FRACTIONAL)
+        if reason is None and value.has(UNKNOWN) and values.is_any_number(argument):
+            reason = "the condition around it lets any number through"
         if reason is not None and "lua54" in targets:
             why = f'{name}: {reason}; Lua 5.4 raises "number has no integer representation" for a fraction, LuaJIT cuts it off'
             yield Note(argument, "FMT001", ("lua54",), why)

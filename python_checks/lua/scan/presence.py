@@ -269,6 +269,8 @@ class Presence:
             if sides is None:
                 return ()
             left, right = (self.is_absent(side, depth + 1) for side in sides)
+            if self.script.operator(node) == "or" and sides[1].type in ("nil", "false"):
+                return left
             if self.script.operator(node) == "or":
                 return left if left and right else ()
             return left or right

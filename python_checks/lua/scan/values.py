@@ -31,6 +31,7 @@ _LEVEL_FIELD = re.compile(
     r"^(pers\.)?(last\w*|\w*enter|connect|death|respawn|inactivity|\w*End|spawn)Time$|^lasthurt_time$"
 )
 _COMPARING = ("==", "~=", "<", ">", "<=", ">=")
+_WHOLE_TEST = re.compile(rb"math\s*\.\s*(floor|type|tointeger|ceil|modf|fmod)|%\s*1\b|//\s*1\b")
 _MAX_DEPTH = 60
 _MAX_CONTEXTS = 4
 
@@ -459,13 +460,22 @@ class Values:
             if not text:
                 continue
             value = value.without(NIL)
-            if re.search(rb"math\s*\.\s*(floor|type|tointeger|ceil|modf)|%\s*1\b|//\s*1\b", text):
+            if _WHOLE_TEST.search(text):
                 value = value.without(FRACTIONAL, NOT_FINITE)
             if b"huge" in text or b"~=" in text or re.search(rb"[<>]", text):
                 value = value.without(NOT_FINITE)
             if re.search(rb"\btype\b|tonumber", text):
                 value = value.without(TEXT, BOOLEAN, OTHER)
         return value
+
+    def is_any_number(self, node: Node) -> bool:
+        """True where a condition says that the value is a number, and none that it is a whole one."""
+        if node.type not in ("identifier", "dot_index_expression", "bracket_index_expression"):
+            return False
+        asked = [(c.is_true, self._asked(c.node, node)) for c in self.script.conditions(node)]
+        if any(_WHOLE_TEST.search(text) for _, text in asked):
+            return False
+        return any(is_true and re.search(rb"""["']number["']""", text) and b"type" in text for is_true, text in asked)
 
     def _asked(self, condition: Node, place: Node) -> bytes:
         """The condition's text when it asks about the place, itself or through a local (``local kind = type(value)``); else empty."""
