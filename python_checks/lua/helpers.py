@@ -7,6 +7,7 @@ module of the game has globals of its own. Every recipe looks at the script with
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import resources
 
 from tree_sitter import Node
@@ -15,7 +16,8 @@ from python_checks.lua.recipe import Plan, Refusal
 from python_checks.lua.tree import LuaTree
 
 NAME = b"rollout_stats"
-SECTIONS = ("integers", "operators", "bit", "library", "slots", "reinforcements", "files", "clock")
+SECTIONS = ("integers", "operators", "bit", "library", "engine", "slots", "reinforcements", "files", "clock")
+_NEEDS = {"slots": "engine", "reinforcements": "engine", "clock": "engine"}
 #: How a constant of the engine is written as a number where a script does not use the name.
 CONSTANTS = {"et.CS_REINFSEEDS": 31, "et.CS_SERVERTOGGLES": 32, "et.CV_SVS_PAUSE": 16}
 
@@ -61,7 +63,7 @@ class WriterRecipe:
         """Ask for a section of the helper block."""
         if section not in SECTIONS:
             raise KeyError(section)
-        self._sections.add(section)
+        self._sections |= {section, _NEEDS.get(section, section)}
 
     def did(self, sentence: str) -> None:
         """Note an action."""
@@ -77,6 +79,32 @@ class WriterRecipe:
         """Replace a node's text, unless it reads so already."""
         if self.tree.text(node) != text:
             self.result.edits.replace(node.start_byte, node.end_byte, text)
+
+    def redirect(self, read: str, helper: bytes, is_wanted: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:
+        """Let reads of one value go through a helper: ``read`` is et.trap_Cvar_Get or et.trap_GetConfigstring.
+
+        ``is_wanted`` tells the value's name among all expressions. Calls with that name are redirected; where the name also stands
+        elsewhere (a function of the script's own reads it), calls with a name that is not constant are redirected as well.
+        Returns the direct calls and those others.
+        """
+        helper_path = (NAME + b"." + helper).decode()
+        calls = [c for c in self.tree.calls if self.callee(c) in (read, helper_path) and self.tree.arguments(c)]
+        direct = [c for c in calls if is_wanted(self.tree.arguments(c)[0])]
+        named = {self.tree.arguments(c)[0].id for c in direct}
+        elsewhere = [
+            n
+            for n in self.tree.descendants(self.tree.root)
+            if n.type in ("string", "dot_index_expression") and n.id not in named and is_wanted(n)
+        ]
+        open_calls = [c for c in calls if elsewhere and self._is_open(self.tree.arguments(c)[0])]
+        for call in [*direct, *open_calls]:
+            name = call.child_by_field_name("name")
+            if name is not None:
+                self.replace(name, helper_path.encode())
+        return direct, open_calls
+
+    def _is_open(self, argument: Node) -> bool:
+        return self.tree.constant(argument) is None and self.number(argument) is None
 
     def finish(self) -> Plan:
         """Put the block and the watch in place and return the plan."""

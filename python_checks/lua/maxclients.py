@@ -14,7 +14,6 @@ from python_checks.lua.recipe import Plan
 from python_checks.lua.tree import Binding, LuaTree
 
 MOST = 64
-READERS = ("et.trap_Cvar_Get", "rollout_stats.cvar")
 COUNT = NAME + b".ensure_max_clients()"
 
 
@@ -32,19 +31,14 @@ class _MaxClients(WriterRecipe):
         return self.finish()
 
     def _reads(self) -> int:
-        found = 0
-        for call in self.tree.calls:
-            arguments = self.tree.arguments(call)
-            text = self.tree.constant(arguments[0]) if len(arguments) == 1 else None
-            if self.callee(call) == "rollout_stats.max_clients_text":
-                found += 1
-                self._start_value(call)
-            elif (text or b"").lower() == b"sv_maxclients" and self.callee(call) in READERS:
-                found += 1
-                self.replace(call, NAME + b".max_clients_text()")
-                self.did(f"the number of slots is always 1 to 64 (line {self.line(call)})")
-                self._start_value(call)
-        return found
+        direct, others = self.redirect(
+            "et.trap_Cvar_Get", b"cvar", lambda node: (self.tree.constant(node) or b"").lower() == b"sv_maxclients"
+        )
+        for call in [*direct, *others]:
+            self.did(f"the number of slots is always 1 to 64 (line {self.line(call)})")
+        for call in direct:
+            self._start_value(call)
+        return len(direct) + len(others)
 
     def _start_value(self, call: Node) -> None:
         """``local max_clients = 64`` that is set from the cvar later."""

@@ -6,7 +6,7 @@ name a seed that does not exist, and every later use of its offset raises. The t
 
 from __future__ import annotations
 
-from python_checks.lua.helpers import CONSTANTS, NAME, NothingFound, WriterRecipe
+from python_checks.lua.helpers import CONSTANTS, NothingFound, WriterRecipe
 from python_checks.lua.recipe import Plan
 from python_checks.lua.tree import LuaTree
 
@@ -20,16 +20,12 @@ def plan_reinforcements(tree: LuaTree) -> Plan:
 
 class _Reinforcements(WriterRecipe):
     def plan(self) -> Plan:
-        found = 0
-        for call in self.tree.calls:
-            callee, arguments = self.callee(call), self.tree.arguments(call)
-            if callee == "rollout_stats.reinforcement_seeds":
-                found += 1
-            elif callee == "et.trap_GetConfigstring" and arguments and self.number(arguments[0]) == CONSTANTS[_SEEDS]:
-                found += 1
-                self.replace(call, NAME + b".reinforcement_seeds()")
-                self.did(f"the reinforcement seeds are taken modulo 8 (line {self.line(call)})")
-        if not found:
+        direct, others = self.redirect(
+            "et.trap_GetConfigstring", b"configstring", lambda node: self.number(node) == CONSTANTS[_SEEDS]
+        )
+        if not direct and not others:
             raise NothingFound("looked for et.trap_GetConfigstring(et.CS_REINFSEEDS), found no such call")
+        lines = ", ".join(str(self.line(call)) for call in [*direct, *others])
+        self.did(f"the reinforcement seeds are taken modulo 8 (lines {lines})")
         self.need("reinforcements")
         return self.finish()

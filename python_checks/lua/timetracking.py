@@ -121,20 +121,12 @@ class _TimeTracking(WriterRecipe):
     # --- the half's number
 
     def _round_number(self) -> None:
-        """Reads of ``g_currentRound`` and reads of a cvar whose name comes from elsewhere ask the clock."""
-        if not any((self.tree.constant(s) or b"").lower() == b"g_currentround" for s in self.tree.strings):
-            return
-        lines: list[int] = []
-        for call in self.tree.calls:
-            name, arguments = call.child_by_field_name("name"), self.tree.arguments(call)
-            if name is None or self.api(name) != "et.trap_Cvar_Get" or not arguments:
-                continue
-            cvar = self.tree.constant(arguments[0])
-            if cvar is None or cvar.lower() == b"g_currentround":
-                self.replace(name, NAME + b".cvar")
-                lines.append(self.line(call))
-        if lines:
-            shown = ", ".join(map(str, lines))
+        """Reads of ``g_currentRound``, also through a function of the script's own, go by way of the clock."""
+        direct, others = self.redirect(
+            "et.trap_Cvar_Get", b"cvar", lambda node: (self.tree.constant(node) or b"").lower() == b"g_currentround"
+        )
+        if direct or others:
+            shown = ", ".join(str(self.line(call)) for call in [*direct, *others])
             self.did(f"the round's number is right in a save at shutdown (g_currentRound, lines {shown})")
 
 

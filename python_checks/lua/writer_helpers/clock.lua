@@ -1,7 +1,7 @@
 -- section clock: the time really played and a clock that stands still in pauses
 do
     local stats = rollout_stats
-    local tonumber, type, floor, gsub = tonumber, type, math.floor, string.gsub
+    local tonumber, floor, gsub = tonumber, math.floor, string.gsub
     local cvar, configstring, milliseconds = et.trap_Cvar_Get, et.trap_GetConfigstring, et.trap_Milliseconds
     local PLAYING, PAUSE_BIT = et.GS_PLAYING or 0, 16
 
@@ -99,13 +99,13 @@ do
         return (frozenAt or milliseconds()) - frozenSum
     end
 
-    -- et.trap_Cvar_Get. The engine turns g_currentRound over at the end of a half; where a half is broken off and saved before
-    -- that, the value that it would have had is given.
-    function stats.cvar(name)
-        if isBrokenOff and type(name) == "string" and name:lower() == "g_currentround" then
+    -- The engine turns g_currentRound over at the end of a half; where a half is broken off and saved before that, the value that
+    -- it would have had is given.
+    stats.cvars["g_currentround"] = function(value)
+        if isBrokenOff then
             return tonumber(roundInPlay) == 0 and "1" or "0"
         end
-        return cvar(name)
+        return value
     end
 
     -- a header line of eight fields with the ninth

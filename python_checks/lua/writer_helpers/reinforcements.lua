@@ -2,15 +2,14 @@
 -- other bits above are cut off, so that the index is always one of eight
 do
     local stats = rollout_stats
-    local gsub, floor, format, configstring = string.gsub, math.floor, string.format, et.trap_GetConfigstring
+    local gsub, floor, format = string.gsub, math.floor, string.format
     local RANGES = { 64, 32 }
 
-    function stats.reinforcement_seeds()
+    stats.strings[et.CS_REINFSEEDS] = function(seeds)
         local position = 0
-        local text = gsub(configstring(et.CS_REINFSEEDS) or "", "%-?%d+", function(number)
+        local text = gsub(seeds, "%-?%d+", function(number)
             position = position + 1
-            local range = RANGES[position]
-            return range and format("%d", floor(number % range)) or nil
+            return format("%d", floor(number % RANGES[position]))
         end, 2)
         return text
     end

@@ -12,8 +12,7 @@ do
         return floor(count)
     end
 
-    -- the same as text, as a cvar reads
-    function stats.max_clients_text()
+    stats.cvars["sv_maxclients"] = function()
         return tostring(stats.ensure_max_clients())
     end
 end
