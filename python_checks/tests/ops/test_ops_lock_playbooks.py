@@ -7,9 +7,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, lock
 
 from python_checks.tests.ops.conftest import OpsSite
@@ -108,3 +110,31 @@ def test_a_way_back_is_refused_on_a_broken_ledger(site: OpsSite) -> None:
     code, out = site.play(site.playbook({"tasks": [LOCK]}))
     assert code != 0 and "rollout evidence verify" in out
     assert lock.look(str(site.evidence)) is None
+
+
+TAKERS = ("rollout_require", "rollout_lock", "rollout_way_back")
+READERS = ("baseline", "gate", "validate", "migrate_approve", "status")
+
+
+def playbooks_that_act(root: Path) -> list[Path]:
+    """Playbooks under playbooks/ that may change a host; those in its folders are only imported."""
+    return [path for path in sorted((root / "playbooks").glob("*.yml")) if path.stem not in READERS]
+
+
+def test_every_playbook_that_acts_takes_the_site_first(root: Path) -> None:
+    found = playbooks_that_act(root)
+    assert len(found) >= 3
+    for path in found:
+        first = yaml.safe_load(path.read_text())[0]["tasks"][0]
+        taken = [options for name, options in first.items() if name.rpartition(".")[2] in TAKERS]
+        assert taken, f"{path.name}: its first task is {first['name']}, required is one of {', '.join(TAKERS)}"
+        assert "break_lock" in taken[0], f"{path.name}: what a power cut left could not be broken"
+
+
+def test_what_only_reads_holds_no_lock_for_its_whole_length(root: Path) -> None:
+    """`rollout gate --wait` measures for hours; a deployment must not wait for it."""
+    for name in READERS:
+        path = root / "playbooks" / f"{name}.yml"
+        if path.exists():
+            text = path.read_text()
+            assert not [taker for taker in TAKERS if f"{taker}:" in text], name
