@@ -9,6 +9,7 @@ import time
 from bot.automation.channel_gateway import ChannelGateway
 from bot.automation.file_sources import make_source
 from bot.automation.poller import ServerPoller
+from bot.cogs.last_session_cog import LastSessionCog
 from bot.cogs.leaderboard_cog import LeaderboardCog
 from bot.community_stats_parser import build_round_embed
 from bot.config import BotConfig
@@ -17,6 +18,7 @@ from bot.core.round_linker import RoundLinker
 from bot.logging_config import setup_logging
 from bot.services.gametimes import GametimeIngester
 from bot.services.lua_metadata import LuaRoundStore, PendingMetadata
+from bot.services.session_timing_shadow import SessionTimingShadowService
 from bot.services.stats_importer import StatsImporter
 from bot.services.stats_ready import StatsReadyHandler
 
@@ -39,7 +41,8 @@ class UltimateBot:
         self.poller = ServerPoller(config, self.source, importer, gametimes, self)
         self.handler = StatsReadyHandler(config, self.source, lua_store, pending, self.poller, self)
         self.leaderboard = LeaderboardCog(self)
-        self.gateway = ChannelGateway(config, self._deliver, self.health, self._run_leaderboard)
+        self.last_session = LastSessionCog(self, SessionTimingShadowService(self.db_adapter))
+        self.gateway = ChannelGateway(config, self._deliver, self.health, self._run_command)
         self._loop = None
         self._tasks = set()
         self._queue = 0
@@ -94,8 +97,14 @@ class UltimateBot:
         finally:
             self._count(-1)
 
-    def _run_leaderboard(self, stat):
-        future = asyncio.run_coroutine_threadsafe(self.leaderboard.build_embed(stat), self._loop)
+    def _run_command(self, name, options):
+        builders = {
+            "leaderboard": lambda: self.leaderboard.build_embed(options.get("stat", "kills")),
+            "last_session": self.last_session.build_embed,
+        }
+        if name not in builders:
+            raise LookupError(f"Unknown command {name!r}")
+        future = asyncio.run_coroutine_threadsafe(builders[name](), self._loop)
         return future.result(COMMAND_TIMEOUT_SECONDS).to_dict()
 
     async def announce_round(self, round_id, result):

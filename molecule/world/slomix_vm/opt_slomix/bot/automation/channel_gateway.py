@@ -1,7 +1,7 @@
 """The trigger channel: an HTTP endpoint that takes webhook posts and answers them the way Discord does.
 
 `POST /api/webhooks/<id>/<token>` turns an accepted post into a message for the bot, `GET /health` shows whether the
-bot is at rest, `GET /commands/leaderboard?stat=<name>` runs the command and returns its embed.
+bot is at rest, `GET /commands/<name>?<option>=<value>` runs a command and returns its embed.
 """
 
 import itertools
@@ -230,10 +230,10 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         if url.path == "/health":
             return self._answer(200, self.gateway.read_health())
-        if url.path == "/commands/leaderboard":
-            stat = parse_qs(url.query).get("stat", ["kills"])[0]
+        if url.path.startswith("/commands/"):
+            options = {name: values[0] for name, values in parse_qs(url.query).items()}
             try:
-                return self._answer(200, self.gateway.run_command(stat))
+                return self._answer(200, self.gateway.run_command(url.path.removeprefix("/commands/"), options))
             except LookupError as e:
                 return self._answer(400, {"message": str(e), "code": 0})
         return self._answer(404, {"message": "404: Not Found", "code": 0})
