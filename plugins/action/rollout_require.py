@@ -25,6 +25,7 @@ _SPEC = {
     "reason": {"type": "str"},
     "waive_days": {"type": "int", "default": 1},
     "break_lock": {"type": "str"},
+    "override": {"type": "list", "elements": "str", "default": []},
     "evidence_dir": {"type": "path"},
 }
 SHORTEST_REASON = 10
@@ -61,11 +62,14 @@ class ActionModule(ActionBase):
             return [standing(gate, records, moment, groups(variables), fault(folder), plan_folder) for gate in needed]
 
         gates = look()
+        ignored = [gate for gate in gates if gate.gate in options["override"] and not gate.opens]
+        if ignored and not checking:
+            self._override(options["phase"], ignored, str(folder), plan_folder)
         if options["waive"] and not checking:
             self._waive(options, gates, str(folder), variables)
             gates = look()
         broken = fault(folder)
-        blocked = [gate for gate in gates if not gate.opens]
+        blocked = [gate for gate in gates if not gate.opens and gate.gate not in options["override"]]
         text = "; ".join(gate.sentence() for gate in blocked)
         if broken and not text:
             text = f"the ledger in {folder} is broken: {broken}. Next: rollout evidence verify"
@@ -74,6 +78,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "lock": taken,
             "blocked": bool(text),
+            "overridden": [gate.gate for gate in ignored],
             "failed": bool(text) and not checking,
             **({} if text and not checking else {"gates": [gate.as_dict() for gate in gates]}),
             "msg": f"phase {options['phase']} may run" if not text else f"phase {options['phase']} is refused: {text}",
@@ -90,6 +95,17 @@ class ActionModule(ActionBase):
             return str(take(folder, purpose, break_lock=options["break_lock"] or "", plan_dir=plan_folder)["name"])
         except (lock.LockError, ledger.LedgerError, OSError) as error:
             raise AnsibleActionFail(f"{purpose} is refused: {error}") from error
+
+    def _override(self, phase: int, gates: list[Standing], folder: str, plan_folder: Path) -> None:
+        """Record which closed gates this run passes by; unlike a waiver it holds for this run only."""
+        for gate in gates:
+            self._display.warning(f"phase {phase} goes on by override although {gate.sentence()}")
+        names = ", ".join(gate.gate for gate in gates)
+        result = {"note": f"phase {phase} passed by {names}", "gates": [gate.as_dict() for gate in gates]}
+        try:
+            ledger.append(folder, body("note", phase, result, plan_folder, host="localhost"))
+        except (ledger.LedgerError, OSError) as error:
+            raise AnsibleActionFail(f"the override could not be recorded: {error}") from error
 
     def _waive(self, options: dict[str, Any], gates: list[Standing], folder: str, variables: dict[str, Any]) -> None:
         """Record a waiver if it is allowed; fail with the reason if not."""

@@ -37,6 +37,13 @@ options:
       - Name of a stale lock to break, as the refusal shows it, usually C({{ break_lock | default(omit) }}).
       - A lock whose holder still runs is never broken. What was broken is noted in the ledger.
     type: str
+  override:
+    description:
+      - Names of required gates that this run passes by although they are closed, each such run recorded. Only for a
+        phase that has a named override whose own gate cannot pass then.
+    type: list
+    elements: str
+    default: []
   evidence_dir:
     description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
     type: path
@@ -65,6 +72,11 @@ blocked:
   description: Whether the phase may not run (the task fails then, except in check mode).
   returned: always
   type: bool
+overridden:
+  description: Closed gates that were passed by.
+  returned: always
+  type: list
+  elements: str
 lock:
   description: Name of the lock that this run holds; empty in check mode.
   returned: always
