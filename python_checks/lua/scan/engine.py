@@ -35,17 +35,17 @@ CALLBACKS: dict[str, tuple[str, ...]] = {
     "et_AAGunFire": ("slot",),
 }
 
-#: Cvars that the engine itself keeps whole.
+#: Cvars that the engine itself keeps whole; in lower case, because the engine does not tell cases apart.
 WHOLE_CVARS = frozenset(
     {
-        "gamestate", "g_currentRound", "g_gametype", "sv_maxclients", "sv_privateClients", "sv_fps", "net_port", "protocol",
-        "g_redlimbotime", "g_bluelimbotime", "g_doWarmup", "g_warmup", "omnibot_enable",
+        "gamestate", "g_currentround", "g_gametype", "sv_maxclients", "sv_privateclients", "sv_fps", "net_port", "protocol",
+        "g_redlimbotime", "g_bluelimbotime", "g_dowarmup", "g_warmup", "omnibot_enable",
     }
 )  # fmt: skip
 
 #: Cvars that the engine always has as a number, which may be fractional.
 NUMBER_CVARS = frozenset(
-    {"timelimit", "g_nextTimeLimit", "g_userTimeLimit", "g_speed", "g_gravity", "g_knockback", "timescale"}
+    {"timelimit", "g_nexttimelimit", "g_usertimelimit", "g_speed", "g_gravity", "g_knockback", "timescale"}
 )
 
 SLOT_CVAR = "sv_maxclients"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -83,7 +84,7 @@ def _is_number(text: bytes, letter: str) -> bool:
         number = float(text)
     except ValueError:
         return False
-    return number == int(number) if letter in "dicuoxX" else True
+    return math.isfinite(number) and (number == int(number) or letter not in "dicuoxX")
 
 
 def _is_whole_cvar(value: Value) -> bool:
@@ -270,13 +271,13 @@ class _Masks:
     def _mapped(self, node: Node, depth: int, step: object, by: Node | None) -> frozenset[float] | None:
         possible = self._possible(node, depth + 1)
         factor = self.values.of(by).const if by is not None else 1.0
-        if possible is None or not isinstance(factor, float) or factor == 0 or not callable(step):
+        if possible is None or not isinstance(factor, float) or not 0 < factor < 2**31 or not callable(step):
             return None
         return frozenset(step(p, factor) for p in possible)
 
 
 def _shift(name: str) -> object:
-    return (lambda p, k: p // 2**k) if name == "rshift" else (lambda p, k: p * 2**k)
+    return (lambda p, k: p // 2 ** min(k, 64)) if name == "rshift" else (lambda p, k: p * 2 ** min(k, 64))
 
 
 def _submasks(mask: int) -> frozenset[float] | None:

@@ -72,8 +72,13 @@ def _scan_file(name: str, path: Path, targets: tuple[str, ...]) -> FileReport:
     try:
         source = path.read_bytes()
     except OSError as problem:
-        return FileReport(name, "", {}, (), f"cannot be read: {problem.strerror or problem}")
-    return scan_source(source, name, targets)
+        return FileReport(_printable(name), "", {}, (), f"cannot be read: {problem.strerror or problem}")
+    return scan_source(source, _printable(name), targets)
+
+
+def _printable(name: str) -> str:
+    """A file name whose bytes are no UTF-8, as a text that can be printed."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def scan_source(source: bytes, name: str = "file.lua", targets: Sequence[str] = INTERPRETERS) -> FileReport:

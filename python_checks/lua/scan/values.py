@@ -610,6 +610,8 @@ def _to_number(value: Value) -> Value:
             number = float(value.const)
         except ValueError:
             return Value(((NIL, f"tonumber('{shown(value.const)}') is nil"),))
+        if not math.isfinite(number):
+            return Value(((NIL, f"tonumber('{shown(value.const)}') is nil"),))
         return (
             whole(const=number)
             if number == math.floor(number)
@@ -688,13 +690,13 @@ def _cvar(values: Values, call: Node, arguments: list[Value]) -> Value:
     const = arguments[0].const if arguments else None
     name = const.decode("latin-1") if isinstance(const, bytes) else "?"
     spoken = f"cvar {name}" if name != "?" else "a cvar"
-    return Value(((TEXT, f"{spoken} (line {values.tree.line(call)})"),), None, frozenset({f"cvar:{name}"}))
+    return Value(((TEXT, f"{spoken} (line {values.tree.line(call)})"),), None, frozenset({f"cvar:{name.lower()}"}))
 
 
 def _info(values: Values, call: Node, arguments: list[Value]) -> Value:
     const = arguments[1].const if len(arguments) > 1 else None
     key = const.decode("latin-1") if isinstance(const, bytes) else "?"
-    origin = f"cvar:{key}" if key.lower() in ("timelimit", "g_nexttimelimit") else "info"
+    origin = f"cvar:{key.lower()}" if key.lower() in ("timelimit", "g_nexttimelimit") else "info"
     return Value(((TEXT, f"the value of key {key} (line {values.tree.line(call)})"),), None, frozenset({origin}))
 
 

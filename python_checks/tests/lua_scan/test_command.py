@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -54,6 +55,13 @@ def test_root_names_files_relative_to_it(tmp_path: Path, capsys: pytest.CaptureF
     (finding,) = next(f["findings"] for f in said["files"] if not f["clean"])
     assert finding["code"] == "LIB001" and finding["targets"] == ["lua54"]
     assert (finding["line"], finding["column"]) == (1, 7)
+
+
+def test_a_file_name_that_is_no_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Old servers have Latin-1 names; they are shown with the byte's number."""
+    (tmp_path / os.fsdecode(b"gr\xfcn.lua")).write_bytes(WRONG)
+    assert main(["lua", "scan", "--root", str(tmp_path)]) == 1
+    assert "gr\\xfcn.lua:1:7: LIB001" in capsys.readouterr().out
 
 
 def test_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
