@@ -169,6 +169,9 @@ def plan_restore(world: World, which: str, keep: int) -> Plan:
     sha256 = world.journal.original if which == "original" else which
     if sha256 in world.damaged:
         raise Refused(f"the bytes of release {sha256} no longer match its digest; name another of {_known(world)}")
+    if sha256 not in world.releases and sha256 == disk.sha256:
+        # On disk already, as after ``renewed``: it only has to be stored.
+        return _plan(world, disk, Release(disk, ADOPTED), RESTORED, keep)
     if sha256 not in world.releases:
         raise Refused(f"release {which} is not stored for {world.target}; stored are {_known(world)}")
     return _plan(world, disk, world.releases[sha256], RESTORED, keep)

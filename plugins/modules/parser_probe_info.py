@@ -246,6 +246,8 @@ def main() -> None:
         module.fail_json(
             msg="the runner and the golden files are missing; this module is called through its action plugin"
         )
+    if not os.access(params["python"], os.X_OK):
+        module.fail_json(msg=f"the interpreter {params['python']} cannot be started here; name the service's own")
     rc, version, err = module.run_command([params["python"], "-I", "-c", "import sys; print(sys.version.split()[0])"])
     if rc != 0:
         module.fail_json(msg=f"the interpreter {params['python']} cannot be used: {err.strip()}; name the right one")

@@ -87,7 +87,9 @@ options:
     type: int
     default: 10
   log:
-    description: A log of the service; a cursor behind its last line is taken right after the switch.
+    description: >-
+      A log of the service. A cursor behind its last line is taken right after the switch; its end is shown when the
+      service does not come up.
     type: path
   health:
     description: How to tell that the service works. Without O(health.url) a process that stays up counts.
@@ -187,7 +189,7 @@ moment:
   type: dict
   returned: when the service is restarted
 journal:
-  description: The end of the service's journal, credentials masked.
+  description: The end of the service's journal and of O(log), credentials masked.
   type: list
   elements: str
   returned: when the service did not come back healthy
@@ -260,10 +262,15 @@ class Service:
         return service_unit.settled(self.observe, old_pid, self.wish["timeout_s"], self.wish["settle_s"])
 
     def journal(self) -> List[str]:
-        """The end of the unit's journal, with credentials masked."""
+        """The end of the unit's journal and of its log (a unit may write to a file), with credentials masked."""
         lines = str(service_unit.JOURNAL_LINES)
         rc, out, err = self.command("journalctl", "-u", self.name, "-n", lines, "--no-pager", "-o", "short-iso")
-        return mask(out if rc == 0 else f"the journal cannot be read: {err}").splitlines()
+        told = mask(out if rc == 0 else f"the journal cannot be read: {err}").splitlines()
+        log = self.module.params["log"]
+        if log and os.path.exists(log):
+            rc, out, err = self.module.run_command(["tail", "-n", lines, "--", log])
+            told += [f"{log}:", *mask(out or err).splitlines()]
+        return told
 
     def moment(self, wait_s: float) -> Dict[str, Any]:
         """Whether now is a moment to restart: nobody in a match, and the bot at rest."""
@@ -408,6 +415,10 @@ def check_compiles(module: AnsibleModule, unit: Dict[str, Any], content: bytes, 
         raise release.Refused(
             f"which interpreter {unit['name']} uses cannot be seen in its unit; required is one to compile the file with;"
             " name it (option python)"
+        )
+    if not os.access(python, os.X_OK):
+        raise release.Refused(
+            f"the interpreter {python} cannot be started here; name the service's own (option python)"
         )
     rc, out, err = module.run_command([python, "-I", "-c", COMPILE, target], data=content, binary_data=True)
     if rc != 0:
