@@ -3,7 +3,8 @@
 -- game server's local clock minus UTC); bot_name_regex (PostgreSQL syntax).
 --
 -- A round belongs to a file by date, time, map and number, which the importer takes from the file's name; match_id has had two formats.
--- The webhook's row belongs to it by map, number and end: the file is saved 3 s after the end (an hour of clock change allowed).
+-- The webhook's row belongs to it by map, number and end: the file is saved 3 s after the end (an hour of clock change allowed). Its match_id is
+-- the end as text, so two days around it find the row by the index and leave nothing out.
 -- Round 0 is the match summary that comes with an R2; its times are told apart, since field 9 reaches it by another way.
 WITH given AS (
     SELECT h.stamp, h.map, h.round
@@ -85,7 +86,9 @@ CROSS JOIN LATERAL (
         min(l.actual_duration_seconds) AS lua_duration_s
     FROM lua_round_teams AS l
     WHERE
-        l.map_name = t.map
+        l.match_id BETWEEN to_char(substr(t.stamp, 1, 10)::date - 2, 'YYYY-MM-DD')
+        AND to_char(substr(t.stamp, 1, 10)::date + 2, 'YYYY-MM-DD')
+        AND l.map_name = t.map
         AND l.round_number = t.round
         AND EXISTS (
             SELECT FROM (VALUES (-3600), (0), (3600)) AS change (s)
