@@ -14,7 +14,8 @@ links AS (
     WHERE l.round_id IS NOT NULL
     GROUP BY l.round_id
 ),
-classed AS (
+-- materialized, so that a round is classed once and not once for every count below
+classed AS MATERIALIZED (
     SELECT
         r.id,
         r.round_number,
@@ -25,7 +26,7 @@ classed AS (
             ELSE 'played'
         END AS class,
         r.round_date ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' AS dated,
-        r.round_date >= to_char(CURRENT_DATE - %(window_days)s::integer, 'YYYY-MM-DD') AS in_window,
+        r.round_date >= (SELECT to_char(CURRENT_DATE - %(window_days)s::integer, 'YYYY-MM-DD')) AS in_window,
         COALESCE(k.lua_rows, 0) AS lua_rows
     FROM rounds AS r
     LEFT JOIN bot_names AS b ON b.round_id = r.id
