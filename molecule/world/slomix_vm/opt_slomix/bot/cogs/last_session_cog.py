@@ -44,7 +44,8 @@ class LastSessionCog(commands.Cog):
         embed = discord.Embed(title=f"Last session ({timing.rounds} rounds)", color=0x3498DB)
         for number, text in enumerate(self._pages(lines)):
             embed.add_field(name="Timing" if number == 0 else "\u200b", value=text, inline=False)
-        embed.set_footer(text=self._footer(timing))
+        if self.bot.config.show_timing_dual:
+            embed.set_footer(text=self._footer(timing))
         logger.info(f"last_session: {timing.rounds} rounds, {len(timing.players)} players")
         return embed
 
@@ -56,9 +57,8 @@ class LastSessionCog(commands.Cog):
             return f"dead {dead}, denied {denied}{player.note}"
         return f"dead {_clock(player.old_dead_seconds)}, denied {_clock(player.old_denied_seconds)}"
 
-    def _footer(self, timing):
-        if not self.bot.config.show_timing_dual:
-            return "Times as the stats file has them"
+    @staticmethod
+    def _footer(timing):
         if not timing.lua_rounds:
             return "Lua timing missing (N=O)"
         return f"Lua timing {timing.lua_rounds}/{timing.rounds}"
