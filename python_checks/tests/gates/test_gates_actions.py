@@ -293,7 +293,7 @@ def test_a_phase_that_is_not_built_is_refused(site: Site) -> None:
 
 def test_documentation_and_options_agree(root: Path) -> None:
     """ansible-doc reads the documentation-only modules; the plugins' own specs must name the same options."""
-    names = ["rollout_record", "rollout_gate", "rollout_require"]
+    names = ["rollout_record", "rollout_gate", "rollout_require", "rollout_lock", "rollout_way_back"]
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-doc"),
