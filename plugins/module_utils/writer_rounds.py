@@ -165,8 +165,8 @@ def _against_webhook(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
     fault = ""
     if factor:
         fault = (
-            f"unit error: field 9 says {played_s:g} s, the webhook's row of the same half {lua_s:g} s, a factor of"
-            f" {_named(factor)}; field 9 is written in another unit than milliseconds"
+            f"unit error by a factor of {_named(factor)}: field 9 says {played_s:g} s, the webhook's row of the same half"
+            f" {lua_s:g} s; field 9 is written in another unit than milliseconds"
         )
     elif off_s >= TOLERANCE_S:
         fault = f"field 9 says {played_s:g} s, {off_s:g} s more than the webhook's row of the same half ({lua_s:g} s)"
@@ -195,8 +195,8 @@ def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
         factor = unit_factor(float(summary), played_s)
         where = f"the bot stored {summary:g} s for a player in the match summary, field 9 of R2 says {played_s:g} s"
     if factor is not None:
-        reading = "milliseconds were read as seconds" if factor == 1000 else "not read as milliseconds"
-        fault = f"unit error: {where}, a factor of {_named(factor)}: {reading}; mend the parser first (playbooks/phase3.yml)"
+        reading = "milliseconds read as seconds" if factor == 1000 else "not read as milliseconds"
+        fault = f"unit error by a factor of {_named(factor)}, {reading}: {where}; mend the parser first (phase 3)"
     elif off_s > STORED_TOLERANCE_S:
         fault = f"{where}: {off_s:g} s more, allowed are {STORED_TOLERANCE_S:g} s"
     return {**result, "stored_off_s": off_s, "stored_fault": fault}

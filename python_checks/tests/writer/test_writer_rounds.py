@@ -192,8 +192,8 @@ def test_milliseconds_read_as_seconds_are_named_with_the_factor(
     found = verdicts(gate, got["sample"], halves)["4.3/stored"]
     assert found.verdict == "fail"
     fault = next(half["stored_fault"] for half in halves["halves"] if half["stored_fault"])
-    assert fault.startswith("unit error") and "factor of 1000: milliseconds were read as seconds" in fault
-    assert "unit error" in found.found
+    assert fault.startswith("unit error by a factor of 1000, milliseconds read as seconds: ")
+    assert "unit error by a factor of 1000, milliseconds read as seconds" in found.found
 
 
 @pytest.mark.parametrize(
