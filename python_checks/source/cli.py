@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 CLEAN, REFUSED, UNKNOWN = 0, 1, 2
-RECIPES = ("headshot-leaderboard", "parser-field9", "web-formulas")
+RECIPES = ("headshot-leaderboard", "parser-field9", "timing-new-only", "web-formulas")
 
 
 def register(subparsers: Any) -> None:

@@ -185,6 +185,14 @@ class Scope:
                 found.append(node)
         return found
 
+    def constants(self, name: str) -> list[Any]:
+        """Assignments to a plain name anywhere in the file: for ``self.NAME`` and ``Class.NAME``."""
+        return [
+            one
+            for one in self.tree.nodes
+            if isinstance(one, cst.Assign) and len(one.targets) == 1 and _is_name(one.targets[0].target, name)
+        ]
+
     def assignments_with_star(self, name: str, function: cst.CSTNode) -> list[Any]:
         """Unpackings in which a name takes the rest."""
         return [

@@ -33,6 +33,12 @@ def _field9_whole_seconds(header_parts):
     return None if seconds is None else int(seconds)
 
 
+def _field9_text(header_parts):
+    """As _field9_seconds, whole seconds as digits: for code that makes the number somewhere else."""
+    seconds = _field9_seconds(header_parts)
+    return None if seconds is None else str(int(seconds))
+
+
 def _own_seconds(minutes, round_seconds):
     """Whole seconds of a player's own minutes (tab field 22, without pauses) when known, else the round's."""
     return round(minutes * 60) if minutes and minutes > 0 else round_seconds

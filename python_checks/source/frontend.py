@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ _SKIPPED = {"node_modules", ".git", "dist", "vendor", "__pycache__"}
 _KEYS = re.compile(r"damage_?efficiency|frag_?potential|survival_?rate", re.IGNORECASE)
 _SCALE = re.compile(r"%|\bmax\b|\bgood\b|\bpoor\b|threshold|\b100\b|[<>]=?\s*\d|limit", re.IGNORECASE)
 _MAX_BYTES = 2_000_000
+_BESIDE = ("js", "static", "templates", "frontend", "public", "src", "assets")
 
 
 @dataclass(frozen=True)
@@ -30,25 +32,27 @@ class Place:
 def places(root: Path) -> list[Place]:
     """Lines below ``root`` that name one of the metrics."""
     found = []
-    for path in sorted(root.rglob("*")):
-        if (
-            path.suffix not in SUFFIXES
-            or _SKIPPED & set(path.parts)
-            or not path.is_file()
-            or path.stat().st_size > _MAX_BYTES
-        ):
-            continue
+    for path in _files(root):
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
             if _KEYS.search(line):
-                found.append(Place(str(path.relative_to(root)), number, line.strip()[:200], bool(_SCALE.search(line))))
+                shown = str(path.relative_to(root))
+                found.append(Place(shown, number, line.strip()[:200], bool(_SCALE.search(line))))
+    return found
+
+
+def _files(root: Path) -> list[Path]:
+    found = []
+    for folder, inside, names in os.walk(root):
+        inside[:] = sorted(set(inside) - _SKIPPED)
+        paths = [Path(folder) / name for name in sorted(names) if name.endswith(SUFFIXES)]
+        found += [path for path in paths if path.is_file() and path.stat().st_size <= _MAX_BYTES]
     return found
 
 
 def root_of(file: Path) -> Path | None:
-    """The website's folder around a backend file: the nearest one (up to three levels) that has scripts or pages below it."""
-    for folder in list(file.resolve().parents)[:3]:
-        if any(True for suffix in (".js", ".html", ".ts") for _ in folder.glob(f"*/*{suffix}")) or any(
-            folder.glob("*.html")
-        ):
-            return folder
-    return None
+    """The website's folder around a backend file: the parent of ``backend`` when scripts or pages lie beside that; else None."""
+    folder = file.resolve().parent
+    if folder.name != "backend":
+        return None
+    beside = [name for name in _BESIDE if (folder.parent / name).is_dir()]
+    return folder.parent if beside or any(folder.parent.glob("*.html")) else None

@@ -18,9 +18,9 @@ from python_checks.source.web_formulas import generated_players
 
 WEAPONS = "weapon_comprehensive_stats"
 PLAYERS = "player_comprehensive_stats"
-DEFAULT_MIN_KILLS = 500
 _HEADSHOTS = re.compile(r"\bSUM\s*\([^()]*\bheadshot_kills\b[^()]*\)", re.IGNORECASE)
 _SUM = r"\bSUM\s*\("
+_RANKED = re.compile(r"\bORDER\s+BY\b.*\bLIMIT\b", re.IGNORECASE | re.DOTALL)
 _END = re.compile(
     r"\b(WHERE|GROUP\s+BY|ORDER\s+BY|HAVING|LIMIT|OFFSET|UNION|(?:(?:LEFT|RIGHT|FULL|INNER|CROSS)\s+(?:OUTER\s+)?)?JOIN)\b",
     re.IGNORECASE,
@@ -81,12 +81,19 @@ def _query(tree: SourceTree, node: cst.CSTNode) -> Query:
     return Query(node, text, tuple(offsets))
 
 
+def wrong_boards(tree: SourceTree) -> list[Query]:
+    """Queries that sum headshot_kills over joined weapon rows. A player's own page may join the same tables; the board is the one
+    that ranks all players, so where one does, no other query counts."""
+    about = [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    ranked = [q for q in about if re.search(r"\bGROUP\s+BY\b", q.text, re.IGNORECASE) and _RANKED.search(q.text)]
+    return [q for q in ranked or about if re.search(rf"\b{WEAPONS}\b", q.text, re.IGNORECASE)]
+
+
 def plan_headshots(tree: SourceTree) -> Plan:
     """Plan the edits. Raises Refusal."""
-    about = [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
-    wrong = [q for q in about if re.search(rf"\b{WEAPONS}\b", q.text, re.IGNORECASE)]
+    wrong = wrong_boards(tree)
     if not wrong:
-        if any(_is_right(q) for q in about):
+        if any(_is_right(q) for q in queries(tree) if _HEADSHOTS.search(q.text)):
             return Plan()
         raise Refusal(
             "looked for the headshot leaderboard's query (it sums headshot_kills and joins weapon_comprehensive_stats for hits), found "
@@ -105,7 +112,7 @@ def plan_headshots(tree: SourceTree) -> Plan:
         raise Refusal(f"line {line}: looked for {PLAYERS} in the query's FROM, found none")
     summed = re.search(_SUM + r"[^()]*?(?P<dot>\b\w+\.)?headshot_kills", query.text, re.IGNORECASE)
     dot = (summed["dot"] if summed else None) or ""
-    for start, end, new in joined.cuts:
+    for start, end, new in joined.cuts if not joined.scalars else ():
         query.edit(plan.edits, start, end, new)
     rest = _mask(query.text, joined.cuts)
     kills = f"SUM({dot}kills)"
@@ -128,6 +135,19 @@ class _Join:
     cuts: tuple[tuple[int, int, str], ...]
     alias: str
     hits: tuple[str, ...]
+    scalars: tuple[tuple[int, int], ...] = ()
+    """Scalar subqueries on the hits: no join, they become kills themselves."""
+
+
+def _scalar_subqueries(text: str) -> list[tuple[int, int]]:
+    """``(SELECT SUM(w.hits) FROM weapon_comprehensive_stats w WHERE ...)`` as a value."""
+    found = []
+    for match in re.finditer(r"\(\s*SELECT\s+(?:COALESCE\s*\(\s*)?SUM\s*\(\s*(?:\w+\.)?hits\s*\)", text, re.IGNORECASE):
+        close = _closing(text, match.start())
+        ahead = re.search(r"(\bJOIN|\bLATERAL|\bFROM|\bAS)\s*$", text[: match.start()], re.IGNORECASE)
+        if ahead is None and re.search(rf"\bFROM\s+{WEAPONS}\b", text[match.start() : close], re.IGNORECASE):
+            found.append((match.start(), close + 1))
+    return found
 
 
 def _join(query: Query, line: int) -> _Join:
@@ -136,6 +156,9 @@ def _join(query: Query, line: int) -> _Join:
     name = rf"(?:{WEAPONS})"
     cuts: list[tuple[int, int, str]] = []
     hits = {"hits"}
+    scalar = _scalar_subqueries(text)
+    if scalar:
+        return _Join(tuple((start, end, "") for start, end in scalar), "", (), tuple(scalar))
     for cte in re.finditer(r"(?:\bWITH\s+|,\s*)(?P<name>\w+)\s+AS\s*\(", text, re.IGNORECASE):
         close = _closing(text, cte.end() - 1)
         body = text[cte.end() : close]
@@ -186,10 +209,32 @@ def _join(query: Query, line: int) -> _Join:
             continue
         cuts.append((match.start(), _clause_end(masked, after.end()), ""))
         return _Join(tuple(cuts), named, tuple(sorted(hits)))
+    listed = _listed(masked, table, hits)
+    if listed is not None:
+        return listed
     raise Refusal(
         f"line {line}: looked for JOIN {WEAPONS} (or a subquery on it) with ON or USING, found another way of joining; "
         "take the weapon rows out by hand"
     )
+
+
+def _listed(text: str, table: str, hits: set[str]) -> _Join | None:
+    """``FROM player_comprehensive_stats p, weapon_comprehensive_stats w WHERE w.round_id = p.round_id AND ...``"""
+    match = re.search(
+        rf"(?P<before>,\s*)?{table}(?:\s+AS)?\s+(?P<w>(?!WHERE\b)\w+)(?P<behind>\s*,\s*)?", text, re.IGNORECASE
+    )
+    where = re.compile(r"\bWHERE\b", re.IGNORECASE).search(text, match.end()) if match else None
+    if match is None or where is None or not (match["before"] or match["behind"]):
+        return None
+    end = match.end("w") if match["before"] else match.end()
+    cuts = [(match.start(), end, "")]
+    stop = _clause_end(text, where.end())
+    terms = [part for part in re.split(r"(\bAND\b)", text[where.end() : stop], flags=re.IGNORECASE)]
+    if any(part.count("(") != part.count(")") or re.search(r"\bOR\b", part, re.IGNORECASE) for part in terms):
+        return None
+    kept = [part for part in terms[::2] if not re.search(rf"\b{re.escape(match['w'])}\.", part)]
+    cuts.append((where.start(), stop, f"WHERE {' AND '.join(part.strip() for part in kept)} " if kept else ""))
+    return _Join(tuple(cuts), match["w"], tuple(sorted(hits)))
 
 
 def _hit_columns(body: str) -> set[str]:
@@ -237,6 +282,10 @@ def _mask(text: str, cuts: list[tuple[int, int, str]] | tuple[tuple[int, int, st
 def _hits_to_kills(
     query: Query, plan: Plan, rest: str, joined: _Join, dot: str, kills: str, line: int
 ) -> list[tuple[int, int]]:
+    if joined.scalars:
+        for start, end in joined.scalars:
+            query.edit(plan.edits, start, end, kills)
+        return list(joined.scalars)
     columns = "|".join(map(re.escape, joined.hits))
     prefix = rf"(?:{re.escape(joined.alias)}\.)"
     replaced: list[tuple[int, int]] = []
@@ -268,7 +317,7 @@ def _threshold(tree: SourceTree, query: Query, plan: Plan, rest: str, replaced: 
     """``HAVING SUM(w.hits) > 1000`` becomes half as many kills, wherever the number stands."""
     having = re.search(r"\bHAVING\b", rest, re.IGNORECASE)
     for _, end in replaced:
-        compared = re.compile(rf"\s*\)?\s*>=?\s*(?P<limit>\d+|{_PLACEHOLDER})").match(rest, end)
+        compared = re.compile(rf"(?:\s*,\s*0(?:\.0)?)?\s*\)?\s*>=?\s*(?P<limit>\d+|{_PLACEHOLDER})").match(rest, end)
         if having is None or end < having.start() or compared is None:
             continue
         limit, start = compared["limit"], compared.start("limit")
@@ -283,10 +332,11 @@ def _threshold(tree: SourceTree, query: Query, plan: Plan, rest: str, replaced: 
                 f"the threshold {limit} was counted in hits and is compared with kills now: look at its value"
             )
             continue
-        number, source = _number_behind(tree, node)
+        number, source = _number_behind(tree, node), tree.text(node)
+        new = str(max(1, number // 2)) if number else f"{source} // 2"
         first, last = tree.span(node)
-        plan.edits.replace(first, last, str(number).encode())
-        plan.actions.append(f"line {tree.line(node)}: the threshold {source} was in hits, it is {number} kills now")
+        plan.edits.replace(first, last, new.encode())
+        plan.actions.append(f"line {tree.line(node)}: the threshold {source} was in hits, it is {new} kills now")
 
 
 def _bound_value(tree: SourceTree, query: Query, rest: str, limit: str, start: int) -> cst.BaseExpression | None:
@@ -336,9 +386,9 @@ def _call_with_name(tree: SourceTree, node: cst.CSTNode) -> cst.Call | None:
     return None
 
 
-def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> tuple[int, str]:
-    """Half of the number that an expression stands for, following a name in this file; 500 when it cannot be found."""
-    number, source = number_value(node), tree.text(node)
+def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> int:
+    """The number that an expression stands for, following a constant's name in this file; 0 when there is none."""
+    number = number_value(node)
     name = node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""
     if number is None and name:
         for one in tree.nodes:
@@ -349,7 +399,7 @@ def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> tuple[int, str
                     or getattr(getattr(target, "attr", None), "value", None) == name
                 ):
                     number = number_value(one.value)
-    return (max(1, int(number) // 2) if number else DEFAULT_MIN_KILLS), source
+    return int(number or 0)
 
 
 def _labels(tree: SourceTree, query: Query, plan: Plan) -> list[int]:
@@ -484,13 +534,14 @@ def wrong_numbers(text: str) -> list[str]:
 
 
 def leaderboard_query(source: bytes) -> str:
-    """The one query of a file that sums headshot_kills. Raises Refusal."""
+    """The board's query of a file, wrong or right. Raises Refusal."""
     tree = SourceTree(source)
-    found = [q.text for q in queries(tree) if _HEADSHOTS.search(q.text)]
-    joined = [text for text in found if re.search(WEAPONS, text, re.IGNORECASE)] or found
-    if len(joined) != 1:
-        raise Refusal(f"looked for one query that sums headshot_kills, found {len(joined)}")
-    return joined[0]
+    found = wrong_boards(tree) or [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    if len(found) > 1:
+        found = [q for q in found if _RANKED.search(q.text)]
+    if len(found) != 1:
+        raise Refusal(f"looked for one query that sums headshot_kills, found {len(found)}")
+    return found[0].text
 
 
 def prove_headshots(before: bytes, after: bytes) -> list[str]:

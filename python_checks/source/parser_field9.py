@@ -31,6 +31,7 @@ from python_checks.source.tree import (
 
 HELPER = "_field9_seconds"
 WHOLE = "_field9_whole_seconds"
+TEXT = "_field9_text"
 OWN = "_own_seconds"
 PLAYED = "time_played_seconds"
 MINUTES = "time_played_minutes"
@@ -63,6 +64,8 @@ class Target:
     optional: bool = False
     condition: str = ""
     attempt: cst.Try | None = None
+    text: bool = False
+    """The read itself is replaced, since the number is made somewhere else."""
 
 
 def plan_parser_field9(tree: SourceTree) -> Plan:
@@ -76,12 +79,17 @@ def plan_parser_field9(tree: SourceTree) -> Plan:
         )
     scope = Scope(tree)
     target = _target(tree, scope)
+    before = probe.run(tree.source)
+    if not before.error and not probe.wrong(before, before) and "Round time source: field9" in before.log:
+        return Plan()
     plan = Plan()
     _convert(tree, scope, target, plan)
     _log(tree, scope, target, plan)
     helpers: list[Any] = [field9._field9_seconds]
     if any(WHOLE.encode() in edit.text for edit in plan.edits.edits):
         helpers.append(field9._field9_whole_seconds)
+    if target.text:
+        helpers.append(field9._field9_text)
     if _own_time(tree, scope, target, plan):
         helpers.append(field9._own_seconds)
     _import_logging(tree, target, plan)
@@ -96,6 +104,10 @@ def _target(tree: SourceTree, scope: Scope) -> Target:
         for conversion in _conversions(tree, scope, node):
             expression, whole = _outermost(tree, conversion)
             found[tree.span(expression)] = Target(expression, parts, whole)
+    handed = [choice for node, _ in reads if (choice := _handed_on(tree, node)) is not None]
+    if len(handed) == 1 and all(_shares_arguments(tree, one.expression) for one in found.values()):
+        # The text goes to another function with other values: it is made one of seconds where it is read.
+        return Target(handed[0], reads[0][1], True, text=True)
     what = "the place that turns the ninth field of a backslash-separated header into a number"
     if not found:
         hint = f"; the ninth field is only read in line {tree.line(reads[0][0])}" if reads else ""
@@ -104,6 +116,17 @@ def _target(tree: SourceTree, scope: Scope) -> Target:
         lines = ", ".join(str(tree.line(t.expression)) for t in found.values())
         raise Refusal(f"looked for one place of its kind: {what}; found {len(found)} (lines {lines})")
     return next(iter(found.values()))
+
+
+def _handed_on(tree: SourceTree, read: cst.CSTNode) -> cst.IfExp | None:
+    """``parts[8] if len(parts) > 8 else None``: the choice around a read that is a text yet."""
+    parent = tree.parent(read)
+    return parent if isinstance(parent, cst.IfExp) and parent.body is read and is_constant(parent.orelse) else None
+
+
+def _shares_arguments(tree: SourceTree, node: cst.BaseExpression) -> bool:
+    """Whether a call takes field 9 beside other values of the header, so that its result is not field 9 alone."""
+    return isinstance(node, cst.Call) and len([a for a in node.args if not is_constant(a.value)]) > 1
 
 
 def _reads_ninth(tree: SourceTree, scope: Scope, node: cst.CSTNode) -> str:
@@ -129,7 +152,13 @@ def _reads_ninth(tree: SourceTree, scope: Scope, node: cst.CSTNode) -> str:
 
 
 def _rest_of_unpacking(tree: SourceTree, scope: Scope, name: cst.Name) -> str:
-    """``a, b, c, d, e, f, g, h, *rest = parts``: ``rest[0]`` is the ninth."""
+    """``a, b, c, d, e, f, g, h, *rest = parts`` or ``rest = parts[8:]``: ``rest[0]`` is the ninth."""
+    binding = scope.binding(name.value, name)
+    cut = binding.value if binding is not None and binding.kind == "assign" else None
+    if isinstance(cut, cst.Subscript) and len(cut.slice) == 1 and isinstance(cut.slice[0].slice, cst.Slice):
+        lower = cut.slice[0].slice.lower
+        if lower is not None and _number(scope, lower) == NINTH and _is_header(tree, scope, cut.value, 0):
+            return tree.text(cut.value)
     for one in scope.assignments_with_star(name.value, tree.function(name)):
         elements = one.targets[0].target.elements
         if len(elements) == NINTH + 1 and isinstance(one.value, cst.Name) and _is_header(tree, scope, one.value, 0):
@@ -137,11 +166,23 @@ def _rest_of_unpacking(tree: SourceTree, scope: Scope, name: cst.Name) -> str:
     return ""
 
 
+def _is_backslash(scope: Scope, node: cst.BaseExpression) -> bool:
+    """A text of one backslash (two in a regular expression), or a name for it."""
+    if isinstance(node, (cst.Name, cst.Attribute)):
+        name = node.value if isinstance(node, cst.Name) else node.attr.value
+        binding = scope.binding(name, node) if isinstance(node, cst.Name) else None
+        values = [binding.value] if binding is not None else [s.value for s in scope.constants(name)]
+        return any(value is not None and string_value(value) in ("\\", "\\\\") for value in values)
+    return string_value(node) in ("\\", "\\\\")
+
+
 def _number(scope: Scope, node: cst.BaseExpression) -> float | None:
     number = number_value(node)
     if number is None and isinstance(node, cst.Name):
         binding = scope.binding(node.value, node)
         number = number_value(binding.value) if binding is not None and binding.value is not None else None
+    if number is None and isinstance(node, cst.Attribute):
+        number = next((n for s in scope.constants(node.attr.value) if (n := number_value(s.value)) is not None), None)
     return number
 
 
@@ -150,7 +191,7 @@ def _is_header(tree: SourceTree, scope: Scope, node: cst.BaseExpression, depth: 
     if depth > 4:
         return False
     for call in tree.within(node, cst.Call):
-        if called(call) in ("split", "rsplit") and call.args and string_value(call.args[0].value) in ("\\", "\\\\"):
+        if called(call) in ("split", "rsplit") and any(_is_backslash(scope, a.value) for a in call.args[:2]):
             return True
     if isinstance(node, cst.Attribute):
         stores = [s for s in scope.stores(tree.module).get(node.attr.value, []) if isinstance(s.node, cst.Assign)]
@@ -248,6 +289,17 @@ def _convert(tree: SourceTree, scope: Scope, target: Target, plan: Plan) -> None
     """Replace the conversion, and make what stands around it fall back when the helper knows nothing."""
     call = f"{HELPER}({target.parts})"
     known = f"{call} is not None"
+    if target.text and isinstance(target.expression, cst.IfExp):
+        nothing = tree.text(target.expression.orelse)
+        new = f"{TEXT}({target.parts})"
+        plan.edits.replace(
+            *tree.span(target.expression), (new if nothing == "None" else f"({new} or {nothing})").encode()
+        )
+        target.condition = known
+        plan.actions.append(
+            f"line {tree.line(target.expression)}: field 9 is handed on as whole seconds; what is no measured time is handed on as absent"
+        )
+        return
     new = f"int({call})" if target.whole else call
     choice = next(
         (h for h in tree.ancestors(target.expression) if isinstance(h, (cst.IfExp, cst.BaseSmallStatement))), None

@@ -11,10 +11,10 @@ from python_checks.source.tree import Plan, Refusal, SourceTree, unified_diff
 
 @dataclass(frozen=True)
 class Recipe:
-    """``plan`` finds the targets and plans edits. ``prove(before, after)`` raises Refusal when the patched file is not right, and
-    says how it was proven."""
+    """``apply`` finds the targets and gives the patched file and what was done. ``prove(before, after)`` raises Refusal when the
+    patched file is not right, and says how it was proven."""
 
-    plan: Callable[[SourceTree], Plan]
+    apply: Callable[[SourceTree], tuple[bytes, list[str]]]
     prove: Callable[[bytes, bytes], list[str]]
 
 
@@ -22,13 +22,23 @@ def registry() -> Mapping[str, Recipe]:
     """All recipes by name."""
     from python_checks.source.headshots import plan_headshots, prove_headshots
     from python_checks.source.parser_field9 import plan_parser_field9, prove_parser_field9
-    from python_checks.source.web_formulas import plan_web_formulas, prove_web_formulas
+    from python_checks.source.timing_new_only import plan_timing_new_only, prove_timing_new_only
+    from python_checks.source.web_formulas import apply_web_formulas, prove_web_formulas
 
     return {
-        "headshot-leaderboard": Recipe(plan_headshots, prove_headshots),
-        "parser-field9": Recipe(plan_parser_field9, prove_parser_field9),
-        "web-formulas": Recipe(plan_web_formulas, prove_web_formulas),
+        "headshot-leaderboard": Recipe(_planned(plan_headshots), prove_headshots),
+        "parser-field9": Recipe(_planned(plan_parser_field9), prove_parser_field9),
+        "timing-new-only": Recipe(_planned(plan_timing_new_only), prove_timing_new_only),
+        "web-formulas": Recipe(apply_web_formulas, prove_web_formulas),
     }
+
+
+def _planned(plan: Callable[[SourceTree], Plan]) -> Callable[[SourceTree], tuple[bytes, list[str]]]:
+    def apply(tree: SourceTree) -> tuple[bytes, list[str]]:
+        planned = plan(tree)
+        return tree.apply(planned.edits), planned.actions
+
+    return apply
 
 
 def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResult:
@@ -43,16 +53,13 @@ def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResu
     try:
         for recipe, step in steps:
             before = output
-            tree = SourceTree(before)
-            plan = step.plan(tree)
-            output = tree.apply(plan.edits)
+            output, done = step.apply(SourceTree(before))
             if output == before:
                 continue
             proof = step.prove(before, output)
-            again = SourceTree(output)
-            if again.apply(step.plan(again).edits) != output:
+            if step.apply(SourceTree(output))[0] != output:
                 raise Refusal(f"{recipe}: looked for a second run without changes, found changes")
-            actions += [*plan.actions, *proof]
+            actions += [*done, *proof]
     except Refusal as refusal:
         return FixResult(False, source, "", (), f"{refusal}; nothing was changed")
     return FixResult(output != source, output, unified_diff(source, output, name), tuple(actions), "")

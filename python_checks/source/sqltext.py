@@ -15,6 +15,7 @@ from dataclasses import dataclass
 _SELECT = re.compile(r"\bSELECT\b(?:\s+DISTINCT\b(?:\s+ON\s*\([^)]*\))?)?", re.IGNORECASE)
 _FROM = re.compile(r"\bFROM\b", re.IGNORECASE)
 _ALIAS = re.compile(r"(?is)^(?P<what>.*\S)\s+AS\s+\"?(?P<name>\w+)\"?$")
+_LOOSE_ALIAS = re.compile(r"(?is)^(?P<what>.*\))\s+(?P<name>(?!END\b)\w+)$")
 _BARE = re.compile(r"^(?:\w+\.)?\"?(?P<name>\w+)\"?$")
 _AGGREGATE = re.compile(r"\b(SUM|AVG|COUNT|MIN|MAX)\s*\(", re.IGNORECASE)
 _QUALIFIER = re.compile(r"\b[A-Za-z_]\w*\.(?=[A-Za-z_])")
@@ -119,7 +120,7 @@ def _items(text: str, start: int) -> Iterator[Item]:
 
 
 def _item(text: str) -> Item:
-    match = _ALIAS.match(text)
+    match = _ALIAS.match(text) or _LOOSE_ALIAS.match(text)
     if match:
         return Item(match["name"], match["what"].strip())
     bare = _BARE.match(text)

@@ -11,7 +11,7 @@ import inspect
 import math
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import libcst as cst
 
 from python_checks import formulas
 from python_checks.source import sqltext
-from python_checks.source.evaluate import Binding, CannotEvaluate, Evaluator, Round, Scope, is_constant
+from python_checks.source.evaluate import Binding, CannotEvaluate, Evaluator, Leaf, Round, Scope, is_constant
 from python_checks.source.tree import (
     Edits,
     Plan,
@@ -34,6 +34,7 @@ from python_checks.source.tree import (
 
 KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
 CAPPED = "time_dead_capped_seconds"
+_READ = "session_time_dead"
 _HELPERS = (formulas.dead_seconds, formulas.frag_potential, formulas.survival_rate, formulas.damage_efficiency)
 _TRIALS = 400
 _SUM_ONLY = (
@@ -69,6 +70,103 @@ class Disagreement:
             for r in self.rounds
         )
         return f"{self.key}: found {self.found}, required {self.required:g} for a player with {shown}"
+
+
+class _NoDeadTime(Refusal):
+    """The dead time is not in scope where the values are computed."""
+
+
+def apply_web_formulas(tree: SourceTree) -> tuple[bytes, list[str]]:
+    """The patched file and what was done. Raises Refusal."""
+    try:
+        plan = plan_web_formulas(tree)
+    except _NoDeadTime as refusal:
+        for source, line in _with_dead_time(tree):
+            wider = SourceTree(source)
+            plan = plan_web_formulas(wider)
+            output = wider.apply(plan.edits)
+            name = re.compile(rf"\b{_READ}\b".encode())
+            if len(name.findall(output)) == len(name.findall(tree.source)) + 1:
+                # A capped sum beside it is used instead.
+                output = re.sub(rb"[ \t]*" + re.escape(line.encode()) + rb"\r?\n", b"", output)
+            return output, plan.actions
+        raise refusal
+    return tree.apply(plan.edits), plan.actions
+
+
+def _with_dead_time(tree: SourceTree) -> Iterator[tuple[bytes, str]]:
+    """The file with one line more, which reads the dead time from a row or an accumulator that has it."""
+    scope = Scope(tree)
+    sink = find_sinks(tree)[0]
+    if any(isinstance(h, (cst.GeneratorExp, cst.ListComp, cst.DictComp)) for h in tree.ancestors(sink.value)):
+        return
+    calculator, code = sqltext.Calculator(), dict[int, Any]()
+    players = generated_players(12, seed=7)
+    for root, shape, keys in _containers(tree, scope, sink.value):
+        for key in sorted(keys):
+            if _is_dead_time(scope, calculator, code, players, root, key, sink.value):
+                line = f"{_READ} = {shape.format(root, key)}"
+                edits = Edits()
+                tree.insert_before(edits, tree.statement(sink.value), [line])
+                yield tree.apply(edits), line
+
+
+def _containers(tree: SourceTree, scope: Scope, at: cst.CSTNode) -> list[tuple[str, str, set[str]]]:
+    """Names in scope that rows or accumulators are read from: (name, how it is read, keys that it must have).
+
+    What is read from a name says which query's row or which accumulator it is, and so what else it holds.
+    """
+    groups = []
+    for one in tree.within(tree.module, cst.FunctionDef):
+        groups.append({key for key, found in scope.stores(one).items() if any(store.adds for store in found)})
+    for node in tree.within(tree.module, cst.BaseString):  # type: ignore[type-abstract]
+        text = string_value(node)
+        if text and sqltext.is_query(text):
+            groups += [{item.name for item in items} - {""} for items in sqltext.selects(text)]
+    reads: dict[str, tuple[str, set[str]]] = {}
+    for access in tree.within(tree.function(at), cst.BaseExpression):  # type: ignore[type-abstract]
+        holder, key = holder_of(access), key_of(access)
+        parent = tree.parent(access)
+        if not isinstance(holder, cst.Name) or not isinstance(key, str):
+            continue
+        if isinstance(parent, cst.Call) and parent.func is access:
+            continue
+        here, there = scope.binding(holder.value, at), scope.binding(holder.value, access)
+        if here is not None and there is not None and here.node is there.node:
+            shape = "{}.{}" if isinstance(access, cst.Attribute) else '{}["{}"]'
+            reads.setdefault(holder.value, (shape, set()))[1].add(key)
+    return [
+        (root, shape, set().union(*(g for g in groups if used <= g)))
+        for root, (shape, used) in reads.items()
+        if any(used <= g for g in groups)
+    ]
+
+
+def _is_dead_time(
+    scope: Scope,
+    calculator: sqltext.Calculator,
+    code: dict[int, Any],
+    players: Sequence[Sequence[Round]],
+    root: str,
+    key: str,
+    at: cst.CSTNode,
+) -> bool:
+    for player in players:
+        one = Evaluator(scope, player, calculator, code)
+        try:
+            leaf = one.name(root, at)
+            value = leaf[key] if isinstance(leaf, Leaf) else None
+        except (CannotEvaluate, TypeError, KeyError):
+            return False
+        seen = player[:1] if one.single else player
+        raw = sum(r["time_dead_minutes"] for r in seen)
+        held = sum(formulas.dead_seconds(60 * r["time_dead_minutes"], r["time_played_seconds"]) for r in seen)
+        goals = (raw, 60 * raw, held, held / 60)
+        if not isinstance(value, (int, float)) or not any(
+            math.isclose(value, goal, rel_tol=1e-9, abs_tol=1e-9) for goal in goals
+        ):
+            return False
+    return True
 
 
 def plan_web_formulas(tree: SourceTree) -> Plan:
@@ -217,24 +315,31 @@ def find_sinks(tree: SourceTree) -> list[Sink]:
     found: dict[str, list[cst.BaseExpression]] = {key: [] for key in KEYS}
     for node in tree.nodes:
         key, value = _keyed(node)
-        if key in found and value is not None and not is_constant(value) and not _passes_on(key, value):
+        if key in found and value is not None and not is_constant(value) and not _passes_on(tree, key, value):
             found[key].append(value)
     missing = [key for key in KEYS if not found[key]]
     if missing:
         raise Refusal(
             f"looked for a place that computes {', '.join(missing)} (as a key of a dict, an attribute or a keyword), found none"
         )
-    for key, values in found.items():
-        if len(values) > 1:
-            lines = ", ".join(str(tree.line(value)) for value in values)
-            raise Refusal(
-                f"looked for one place that computes {key}, found {len(values)} (lines {lines}); which one is meant is unclear"
-            )
-    functions = {id(tree.function(found[key][0])) for key in KEYS}
-    if len(functions) > 1:
+    functions = {id(tree.function(value)): tree.function(value) for values in found.values() for value in values}
+    whole = [
+        one
+        for one in functions.values()
+        if all(any(tree.function(v) is one for v in values) for values in found.values())
+    ]
+    if not whole:
         lines = ", ".join(f"{key} in line {tree.line(found[key][0])}" for key in KEYS)
         raise Refusal(f"looked for one function that computes the three values, found several: {lines}")
-    return [Sink(key, found[key][0], *_without_rounding(found[key][0])) for key in KEYS]
+    for key, values in found.items():
+        inside = [value for value in values if any(tree.function(value) is one for one in whole)]
+        if len(inside) > 1:
+            lines = ", ".join(str(tree.line(value)) for value in inside)
+            raise Refusal(
+                f"looked for one place that computes {key}, found {len(inside)} (lines {lines}); which one is meant is unclear"
+            )
+        found[key] = inside
+    return [Sink(key, found[key][0], *_core(tree, found[key][0])) for key in KEYS]
 
 
 def _keyed(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
@@ -248,10 +353,9 @@ def _keyed(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
     return "", None
 
 
-def _passes_on(key: str, value: cst.BaseExpression) -> bool:
-    """Whether a value is only carried over from elsewhere: ``m["frag_potential"]``, ``round(p.frag_potential, 1)``."""
-    core, _ = _without_rounding(value)
-    return key_of(core) == key
+def _passes_on(tree: SourceTree, key: str, value: cst.BaseExpression) -> bool:
+    """Whether a value only carries on what was computed elsewhere: ``m["frag_potential"]``, an average of ``p.frag_potential``."""
+    return any(key_of(node) == key for node in tree.within(value, cst.BaseExpression))  # type: ignore[type-abstract]
 
 
 def _without_rounding(value: cst.BaseExpression) -> tuple[cst.BaseExpression, int | None]:
@@ -268,6 +372,21 @@ def _without_rounding(value: cst.BaseExpression) -> tuple[cst.BaseExpression, in
         if called(value) == "round" and given is not None:
             return inner, int(given) if digits is None else min(digits, int(given))
     return value, None
+
+
+def _core(tree: SourceTree, value: cst.BaseExpression) -> tuple[cst.BaseExpression, int | None]:
+    """As _without_rounding, also for a small function of the file that only rounds its argument."""
+    core, digits = _without_rounding(value)
+    function = tree.definitions().get(called(core))
+    if isinstance(core, cst.Call) and isinstance(core.func, cst.Name) and function is not None and core.args:
+        rounding = [call for call in tree.within(function, cst.Call) if called(call) == "round"]
+        if len(rounding) == 1 and len(function.body.body) <= 2 and len(core.args) <= 2:
+            inner, _ = _without_rounding(rounding[0])
+            first = function.params.params[0].name.value if function.params.params else ""
+            plain = [n.value for n in tree.within(inner, cst.Name) if n.value not in ("float", "int")]
+            if plain == [first]:
+                return core.args[0].value, _without_rounding(rounding[0])[1] or 0
+    return core, digits
 
 
 class _Finder:
@@ -383,7 +502,7 @@ def _dead(tree: SourceTree, finder: _Finder, at: cst.CSTNode, plan: Plan) -> str
         return _scaled(tree, node, factor)
     found = finder.candidates(at, raw, (1.0, 60.0))
     if not found:
-        raise Refusal(
+        raise _NoDeadTime(
             f"line {tree.line(at)}: looked for the dead time (column time_dead_minutes) among the values in scope, found none that has "
             "its value; the query or the sums do not carry it, and without it neither frag potential nor survival rate can be right"
         )
@@ -409,7 +528,9 @@ def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan
             return _cap_argument(tree, finder, node, binding, plan, factor)
         if binding.kind == "assign" and binding.value is not None:
             total = _sum_in(tree, binding.value)
-            return _cap_sum(tree, finder, total, node, plan, factor) if total is not None else ""
+            if total is not None:
+                return _cap_sum(tree, finder, total, node, plan, factor)
+            return _cap(tree, finder, binding.value, plan, factor) if key_of(binding.value) is not None else ""
         return _cap_query(tree, finder, node, plan, factor)
     key = key_of(node)
     stores = scope.stores(tree.function(node)).get(key, []) if isinstance(key, str) else []
@@ -592,32 +713,30 @@ def _root_of_target(for_in: cst.CompFor) -> str:
     return for_in.target.value if isinstance(for_in.target, cst.Name) else ""
 
 
-_SUM_DEAD = re.compile(
-    r"\bSUM\s*\(\s*(?P<what>(?:COALESCE\s*\(\s*)?(?P<alias>\w+\.)?time_dead_minutes(?:\s*,\s*0(?:\.0)?\s*\))?)\s*\)",
-    re.IGNORECASE,
-)
+_SUM_DEAD = re.compile(r"\bSUM\s*\([^)]*?(?P<what>(?P<alias>\b\w+\.)?\btime_dead_minutes)\b", re.IGNORECASE)
 
 
 def _cap_query(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
     """``SUM(p.time_dead_minutes)`` in the query: the summand is capped there, so the rows keep their shape."""
-    places = []
-    for string in tree.within(tree.function(node), cst.SimpleString) + tree.within(
-        tree.function(node), cst.FormattedStringText
-    ):
-        start, end = tree.span(string)
-        text = tree.body[start:end].decode()
-        places += [(start, text, match) for match in _SUM_DEAD.finditer(text)]
+    places: list[tuple[int, str, re.Match[str]]] = []
+    for area in (tree.function(node), tree.module):
+        strings = [*tree.within(area, cst.SimpleString), *tree.within(area, cst.FormattedStringText)]
+        places = places or [
+            (tree.span(one)[0], tree.raw(one), m) for one in strings for m in _SUM_DEAD.finditer(tree.raw(one))
+        ]
     if len(places) != 1:
         return ""
     start, text, match = places[0]
     alias = match["alias"] or ""
     # CASE and not LEAST/GREATEST: it is standard SQL, and a NULL counts as 0 in both columns.
     summand = (
-        f"SUM(CASE WHEN {alias}time_dead_minutes * 60 > {alias}time_played_seconds THEN {alias}time_played_seconds / 60.0 "
-        f"WHEN {alias}time_dead_minutes > 0 THEN {alias}time_dead_minutes ELSE 0 END)"
+        f"CASE WHEN {alias}time_dead_minutes * 60 > {alias}time_played_seconds THEN {alias}time_played_seconds / 60.0 "
+        f"WHEN {alias}time_dead_minutes > 0 THEN {alias}time_dead_minutes ELSE 0 END"
     )
-    at = start + len(text[: match.start()].encode())
-    plan.edits.replace(at, at + len(match.group(0).encode()), summand.encode())
+    at = start + len(text[: match.start("what")].encode())
+    closed = re.match(r"\s*\)", text[match.end() :]) and text[: match.start("what")].rstrip().endswith("(")
+    summand = summand if closed else f"({summand})"
+    plan.edits.replace(at, at + len(match["what"].encode()), summand.encode())
     plan.actions.append("the query sums each round's dead time capped to the round's played time")
     return _scaled(tree, node, factor)
 

@@ -22,9 +22,13 @@ def test_unpatched_fails_and_patched_is_right(path: Path) -> None:
     source = path.read_bytes()
     old = probe.run(source)
     assert not old.error and old.cases["ms"] == 441250 and probe.wrong(old, old)
-    new = probe.run(fix(source, ["parser-field9"]).output)
+    result = fix(source, ["parser-field9"])
+    new = probe.run(result.output)
     assert probe.wrong(old, new) == []
-    assert new.cases["ms"] in (441, 441.25) and new.cases["ms with own time"] == 300
+    # Two of the composed parsers do not show how a player's own minutes are reached; they keep the round's duration and say so.
+    own = 441 if name(path) in ("handed_on", "properties") else 300
+    assert new.cases["ms"] in (441, 441.25) and new.cases["ms with own time"] == own
+    assert any("keep the round's duration" in action for action in result.actions) == (own == 441)
     assert all(new.cases[f"unknown {text[:20]!r}"] == 442 for text in probe.UNKNOWN_TEXTS)
     assert "Round time source: field9" in new.log and "Round time source: header" in new.log
 
