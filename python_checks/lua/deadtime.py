@@ -7,6 +7,7 @@ stands still in pauses, so that any number of pauses inside one death is left ou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tree_sitter import Node
@@ -85,18 +86,32 @@ class _DeadTime(WriterRecipe):
             binding = self.tree.binding(node)
             values = binding.values if binding is not None and not binding.is_parameter else []
             return self._interval(values[0], depth - 1) if values else None
-        operator = node.child_by_field_name("operator")
-        if node.type == "binary_expression" and operator is not None and operator.type == "-":
-            left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-            begin = self._plain(right) if right is not None else None
-            if left is not None and begin is not None and begin.type in _PLACES and self._reads_clock(left):
-                return begin, left
+        terms = list(self._terms(node, 1))
+        begin = next((term for term, sign in terms if sign < 0 and term.type in _PLACES), None)
+        clock = next((term for term, sign in terms if sign > 0 and self._reads_clock(term)), None)
+        if begin is not None and clock is not None:
+            return begin, clock
         for child in node.children:
             if child.is_named and child.type != "function_definition":
                 found = self._interval(child, depth)
                 if found:
                     return found
         return None
+
+    def _terms(self, node: Node | None, sign: int) -> Iterator[tuple[Node, int]]:
+        """The terms of a sum with their signs: ``a + (b - c)`` gives a, b and minus c."""
+        if node is None:
+            return
+        operator = node.child_by_field_name("operator")
+        if node.type == "binary_expression" and operator is not None and operator.type in ("+", "-"):
+            yield from self._terms(node.child_by_field_name("left"), sign)
+            yield from self._terms(node.child_by_field_name("right"), sign if operator.type == "+" else -sign)
+        elif node.type == "parenthesized_expression":
+            for inner in node.children:
+                if inner.is_named:
+                    yield from self._terms(inner, sign)
+        else:
+            yield node, sign
 
     def _reads_clock(self, node: Node | None, depth: int = 3) -> bool:
         if node is None or depth == 0:

@@ -151,6 +151,9 @@ class WriterRecipe:
             return self.number(values[0], depth - 1) if len(values) == 1 else None
         if node.type == "binary_expression":
             return self._arithmetic(node, depth)
+        if node.type == "function_call" and self.callee(node) in ("rollout_stats.lshift", "bit.lshift"):
+            sides = [self.number(argument, depth - 1) for argument in self.tree.arguments(node)]
+            return _shifted(*sides) if len(sides) == 2 else None
         constant = CONSTANTS.get(self.api(node)) if node.type == "dot_index_expression" else None
         return None if constant is None else float(constant)
 
@@ -162,9 +165,7 @@ class WriterRecipe:
             return None
         if operator.type in ("+", "-", "*"):
             return {"+": left + right, "-": left - right, "*": left * right}[operator.type]
-        if operator.type == "<<" and 0 <= right < 53:
-            return left * 2**right
-        return None
+        return _shifted(left, right) if operator.type == "<<" else None
 
     # --- generated code
 
@@ -206,6 +207,10 @@ class WriterRecipe:
 
 def _spaces(match: re.Match[bytes]) -> bytes:
     return re.sub(rb"[^\n]", b" ", match.group())
+
+
+def _shifted(value: float | None, places: float | None) -> float | None:
+    return None if value is None or places is None or not 0 <= places < 53 else value * 2**places
 
 
 def _literal(text: bytes) -> float | None:
