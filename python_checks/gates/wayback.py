@@ -85,7 +85,10 @@ def _before(number: int, built: Mapping[int, Any]) -> str:
 
 
 def _acts(phase: Mapping[str, Any], records: Sequence[Record]) -> list[Record]:
-    """Recorded actions and reverts of the steps that have a way back; what has none leaves nothing behind."""
+    """Recorded actions and reverts of the steps that have a way back; what has none leaves nothing behind.
+
+    A named record is a sample that was taken beside the act (what another host said before it), not an act itself.
+    """
     steps = {str(step["id"]) for step in phase["steps"] if "none" not in (step.get("revert") or {"none": ""})}
     return [
         record
@@ -93,6 +96,7 @@ def _acts(phase: Mapping[str, Any], records: Sequence[Record]) -> list[Record]:
         if record.get("kind") == "step"
         and not record.get("check")
         and record.get("leg") in ("action", "revert")
+        and not record.get("name")
         and str(record.get("step")) in steps
     ]
 

@@ -100,6 +100,14 @@ def test_a_failed_act_may_have_done_half() -> None:
     assert way_back(PLAN, [record(1, "1.1", "action", {"failed": True})], to="phase0") == [1]
 
 
+def test_a_sample_taken_beside_the_act_on_another_host_is_no_act() -> None:
+    """Phase 4 notes what the parser's host said before the writer's host is touched; only the latter is led back."""
+    sample = record(1, "4.1", "action", host="database", name="parser")
+    acts = [record(2, "4.1", "action"), record(3, "4.1", "revert")]
+    assert not stands(PLAN["phases"][4], [sample, *acts])
+    assert stands(PLAN["phases"][4], [{**sample, "name": None}, *acts])
+
+
 def test_a_prediction_is_no_act() -> None:
     assert way_back(PLAN, [record(1, "1.1", "action", check=True)], to="phase0") == []
 
