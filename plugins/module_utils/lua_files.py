@@ -29,7 +29,8 @@ _LUA_MODULES_LINE = re.compile(
     re.I | re.M,
 )
 _STATS_FOLDER = re.compile(r"""["'][^"'\n]*gamestats""")
-_AWARDS_FILE = re.compile(r"""endstats(\.txt)?["']""")
+_ROUND_FILE = re.compile(r"""["'][^"'\n]*-round-""")
+_SIBLING = re.compile(r"""(endstats|engagements)(\.txt)?["']""")
 
 
 @dataclass
@@ -103,9 +104,10 @@ def declared_versions(text: str) -> List[Dict[str, Any]]:
 
 
 def declared_writer(text: str) -> bool:
-    """Whether the text names the stats folder in a literal, and not the awards file that lies there too."""
+    """Whether the text names the stats folder and a round file in literals, and none of the files that lie there too
+    (awards, engagements)."""
     code = _without_comments(text)
-    return bool(_STATS_FOLDER.search(code)) and not _AWARDS_FILE.search(code)
+    return all(one.search(code) for one in (_STATS_FOLDER, _ROUND_FILE)) and not _SIBLING.search(code)
 
 
 def _without_comments(text: str) -> str:

@@ -272,6 +272,24 @@ def test_a_waiver_is_explicit_recorded_and_only_for_what_is_unproven(site: Site)
     assert len([one for one in site.records() if one["kind"] == "waiver"]) == 1
 
 
+def test_an_override_passes_by_a_closed_gate_in_this_run_only(site: Site) -> None:
+    """Unlike a waiver it also passes by a failed gate; nothing opens by it, and each use is on record."""
+    site.prove(links=0)
+    site.play(judge())
+    override = {"slomix.timetracking.rollout_require": {"phase": 1, "override": ["phase0"]}, "run_once": True}
+    done = site.play(override)
+    assert done.returncode == 0, done.stdout
+    assert "goes on by override although gate phase0 is fail" in " ".join(done.stderr.split())
+    note = site.records()[-1]
+    assert (note["kind"], note["result"]["gates"][0]["gate"]) == ("note", "phase0")
+    assert site.play(require()).returncode != 0
+    other = {"slomix.timetracking.rollout_require": {"phase": 1, "override": ["phase9"]}, "run_once": True}
+    assert site.play(other).returncode != 0
+    count = len(site.records())
+    assert site.play(override, options=("--check",)).returncode == 0
+    assert len(site.records()) == count
+
+
 def test_a_gate_that_is_blind_to_its_mutant_is_an_error(site: Site) -> None:
     path = site.plan / "gates" / "phase0.yml"
     made = yaml.safe_load(path.read_text())

@@ -126,7 +126,7 @@ def test_a_pair_of_nine_fields_that_all_agree_on_passes(read: Callable[..., Any]
     rows = {"rows": [row(FIRST, R1), row(SECOND, R2, summary_longest_s=842)]}
     halves = writer_rounds.stored_sample(got["result"], rows, FIELD9, LOAD, SETTLE_S)
     found = verdicts(gate, got["sample"], halves)
-    wanted = FILE_CHECKS | {"4.3/webhook", "4.3/logged", "4.3/stored"}
+    wanted = FILE_CHECKS | {"4.3/webhook", "4.3/logged", "4.3/first_half", "4.3/stored"}
     assert {name: found[name].verdict for name in wanted} == dict.fromkeys(wanted, "pass")
     assert [half["code"] for half in halves["halves"]] == ["", ""]
     assert writer_rounds.halves_wanted(got["result"])[0] == {"stamp": R1, "map": "supply", "round": 1}
