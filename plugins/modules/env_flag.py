@@ -35,6 +35,10 @@ options:
     type: str
     choices: [set, restored]
     default: set
+  missing_ok:
+    description: For V(restored), whether nothing recorded means nothing to do, where it is refused otherwise.
+    type: bool
+    default: false
   state_dir:
     description: Folder on this host that keeps the state before.
     type: path
@@ -182,6 +186,8 @@ class Flag:
 
     def restore(self) -> str:
         """Take the recorded edit back; the new text."""
+        if self.record is None and self.module.params["missing_ok"]:
+            return self.text
         if self.record is None:
             self.refuse(
                 f"found: nothing is recorded in {self.state_path}; required: the state before the edit; next: nothing to undo "
@@ -219,6 +225,7 @@ def main() -> None:
             "key": {"type": "str", "required": True, "no_log": False},
             "value": {"type": "str"},
             "state": {"type": "str", "choices": ["set", "restored"], "default": "set"},
+            "missing_ok": {"type": "bool", "default": False},
             "state_dir": {"type": "path", "required": True},
         },
         required_if=[("state", "set", ["value"])],
