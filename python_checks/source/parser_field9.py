@@ -476,12 +476,27 @@ def _log(tree: SourceTree, scope: Scope, target: Target, plan: Plan) -> None:
                 break
             if isinstance(holder, cst.If) and not tree._is_elif(holder) and _asks_for_it(tree, target, holder.test):
                 where = holder
+        where = _early_return(tree, target, where)
     tree.insert_before(
         plan.edits, where, [f"{logger}.info(f\"Round time source: {{'field9' if {condition} else 'header'}}\")"]
     )
     plan.actions.append(
         f"line {tree.line(where)}: logs `Round time source: field9|header` at INFO, which reaches bot.log"
     )
+
+
+def _early_return(tree: SourceTree, target: Target, where: cst.CSTNode) -> cst.CSTNode:
+    """The statement in front of which a function says which source it takes: before ``if len(parts) < 9: return None`` too."""
+    function = tree.function(target.expression)
+    if isinstance(function, cst.FunctionDef):
+        for statement in function.body.body:
+            if _is_below(tree, target.expression, statement):
+                break
+            if isinstance(statement, cst.If) and _asks_for_it(tree, target, statement.test):
+                returned = [r.value for r in tree.within(statement, cst.Return)]
+                if returned and all(isinstance(v, cst.Name) and v.value == "None" for v in returned):
+                    return statement
+    return where
 
 
 def _logger(tree: SourceTree, at: cst.CSTNode) -> str:

@@ -31,16 +31,19 @@ def test_once_and_never_again(path: Path, recipe: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "recipe"), ALL, ids=name)
-def test_line_endings_marks_and_names_survive(path: Path, recipe: str) -> None:
-    plain = path.read_bytes()
+def test_line_endings_marks_and_letters_survive(path: Path, recipe: str) -> None:
+    letters = b"# Gr\xc3\xbc\xc3\x9fe, p\xc3\xa5 norsk \xe2\x82\xac\n"
+    plain = letters + path.read_bytes()
     wanted = fix(plain, [recipe]).output
-    crlf = fix(plain.replace(b"\n", b"\r\n"), [recipe])
-    assert crlf.output == wanted.replace(b"\n", b"\r\n")
-    marked = fix(b"\xef\xbb\xbf" + plain, [recipe])
-    assert marked.output == b"\xef\xbb\xbf" + wanted
-    local = b"# Gr\xc3\xbc\xc3\x9fe, p\xc3\xa5 norsk \xe2\x82\xac\n" + plain
-    assert fix(local, [recipe]).output.startswith(local[:30])
-    assert fix(plain.rstrip(b"\n"), [recipe]).output == wanted.rstrip(b"\n")
+    assert wanted.startswith(letters)
+    hostile = b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n")
+    assert fix(hostile, [recipe]).output == b"\xef\xbb\xbf" + wanted.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize(("path", "recipe"), [ALL[0], ALL[1], ALL[2]], ids=name)
+def test_a_missing_last_newline_stays_missing(path: Path, recipe: str) -> None:
+    plain = path.read_bytes()
+    assert fix(plain.rstrip(b"\n"), [recipe]).output == fix(plain, [recipe]).output.rstrip(b"\n")
 
 
 def test_latin_1_stays_latin_1() -> None:
