@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
         }
         result["scan"] = _scanned(options, fixed.output) if options["scan"] else None
         result["specimen"] = self._specimen(options, fixed.output) if options["specimen"] else None
-        problem = why_not(result["rehearsal"]) or unclean(result["scan"])
+        problem = why_not(result["rehearsal"], source_must_fail=not options["merge"]) or unclean(result["scan"])
         return {**result, "failed": True, "msg": problem} if problem else result
 
     @staticmethod
@@ -169,8 +169,9 @@ def unclean(scan: dict[str, Any] | None) -> str:
     )
 
 
-def why_not(rehearsal: dict[str, Any]) -> str:
-    """Why a candidate with these reports must not be deployed; empty when it may."""
+def why_not(rehearsal: dict[str, Any], *, source_must_fail: bool = True) -> str:
+    """Why a candidate with these reports must not be deployed; empty when it may. A codemod mends a defect that the
+    rehearsal must show; a merge may find a source that is good already."""
     candidate, unpatched = rehearsal["candidate"], rehearsal["unpatched"]
     if not candidate["passed"]:
         shown = [
@@ -181,18 +182,23 @@ def why_not(rehearsal: dict[str, Any]) -> str:
             f"the candidate failed its rehearsal ({len(candidate['findings'])} findings, {candidate['judged']} plays):"
             f" {'; '.join([*shown, *candidate['unjudged'][:_SHOWN_FINDINGS]])}; nothing was deployed"
         )
-    if unpatched is not None and unpatched["passed"]:
+    if source_must_fail and unpatched is not None and unpatched["passed"]:
         return "the file passes the rehearsal without the fix, so the rehearsal proves nothing; nothing was deployed"
     return ""
 
 
 def _code_digest() -> str:
-    """Digest of the engine stand-in and the workshop, so that a rehearsal by other code is not taken for this one's."""
+    """Digest of what judges (engine stand-in, workshop, the reference parser of stats files), so that a rehearsal by
+    other code is not taken for this one's."""
+    from ansible_collections.slomix.timetracking.plugins.module_utils import stats_file
+
     import python_checks
 
     digest = hashlib.sha256()
     root = Path(next(iter(python_checks.__path__)))
-    for path in sorted(path for part in _CODE for path in (root / part).rglob("*")):
-        if path.suffix in _CODE_SUFFIXES and path.is_file():
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    code = [path for part in _CODE for path in (root / part).rglob("*") if path.suffix in _CODE_SUFFIXES]
+    code += Path(stats_file.__file__).parent.glob("stats_*.py")
+    for path in sorted(code):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.slomix.timetracking.plugins.action.lua_candidate import unclean
+from ansible_collections.slomix.timetracking.plugins.action.lua_candidate import unclean, why_not
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, lua_files, writer_samples
 
 FILE = "c0rnp0rn7.lua"
@@ -109,6 +110,31 @@ def test_merged_kept_and_found_by_its_digest(
     path.write_bytes(path.read_bytes() + b"-- by hand\n")
     changed = play(find)[0]
     assert changed["failed"] and "somebody changed the candidate" in changed["msg"]
+
+
+def test_a_second_file_is_named_with_its_digest_and_must_keep_time(
+    play: Play, build: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    other = root / LUA / "c0rnp0rn-testluawithtimetracking.lua"
+    options = build["slomix.timetracking.lua_candidate"]
+    useless = copy.deepcopy(build)
+    useless["slomix.timetracking.lua_candidate"]["timetracking"] = str(root / LUA / FILE)
+    options["timetracking"] = str(other)
+    built, refused = play(build, useless)
+    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+    assert built["timetracking"] == {"name": other.name, "sha256": digest}
+    assert writer_samples.writer_faults(built) == []
+    assert digest in Path(built["candidate"]["path"]).read_text("latin-1")[:2000]
+    assert len(built["merge"]["rows"]) >= 10 and all(row["result"] for row in built["merge"]["rows"])
+    assert refused["failed"] and "looked for a writer with nine header fields" in refused["msg"]
+
+
+def test_a_merge_may_find_a_source_that_is_good_already() -> None:
+    good = {"passed": True, "judged": 4, "findings": [], "unjudged": []}
+    both = {"candidate": good, "unpatched": good}
+    assert "proves nothing" in why_not(both)
+    assert why_not(both, source_must_fail=False) == ""
+    assert why_not({**both, "candidate": {**good, "passed": False}}, source_must_fail=False) != ""
 
 
 def test_a_file_that_is_no_writer_is_refused_and_nothing_is_kept(
