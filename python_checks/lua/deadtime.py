@@ -39,7 +39,7 @@ def plan_deadtime(tree: LuaTree) -> Plan:
 class _DeadTime(WriterRecipe):
     def plan(self) -> Plan:
         self.graph = CallGraph(self.tree)
-        sums = [s for a in self.tree.assignments if (s := self._sum(a)) is not None and self._is_of_deaths(s)]
+        sums = [s for a in self.tree.assignments if (s := self._sum(a)) is not None]
         if not sums:
             raise NothingFound("looked for a sum of intervals that begin with et_Obituary, found none")
         for one in sums:
@@ -54,28 +54,21 @@ class _DeadTime(WriterRecipe):
         target, value = assignment.target, assignment.value
         if value is None or target.type not in _PLACES or value.type != "binary_expression":
             return None
-        operator, left, right = (value.child_by_field_name(n) for n in ("operator", "left", "right"))
-        if operator is None or left is None or right is None or operator.type not in ("+", "-"):
-            return None
-        if not self.tree.text(self._plain(self._leftmost(value))).startswith(self.tree.text(target)):
+        own = self.tree.text(target)
+        if not any(
+            sign > 0 and self.tree.text(self._plain(term)).startswith(own) for term, sign in self._terms(value, 1)
+        ):
             return None
         found = self._interval(value, 4)
         return Sum(assignment, *found) if found else None
 
-    def _leftmost(self, node: Node) -> Node:
-        while node.type == "binary_expression":
-            left = node.child_by_field_name("left")
-            if left is None:
-                break
-            node = left
-        return node
-
     def _plain(self, node: Node) -> Node:
-        while node.type == "parenthesized_expression":
+        """What stands inside of brackets, or in front of an ``or``: ``(total[i] or 0)`` is about ``total[i]``."""
+        while node.type in ("parenthesized_expression", "binary_expression"):
             inner = [c for c in node.children if c.is_named]
-            if len(inner) != 1:
+            if not inner or (node.type == "parenthesized_expression" and len(inner) != 1):
                 break
-            node = self._leftmost(inner[0])
+            node = inner[0]
         return node
 
     def _interval(self, node: Node | None, depth: int) -> tuple[Node, Node] | None:
@@ -87,7 +80,8 @@ class _DeadTime(WriterRecipe):
             values = binding.values if binding is not None and not binding.is_parameter else []
             return self._interval(values[0], depth - 1) if values else None
         terms = list(self._terms(node, 1))
-        begin = next((term for term, sign in terms if sign < 0 and term.type in _PLACES), None)
+        begins = [term for term, sign in terms if sign < 0 and term.type in _PLACES]
+        begin = next((term for term in begins if self._begins_death(term)), None)
         clock = next((term for term, sign in terms if sign > 0 and self._reads_clock(term)), None)
         if begin is not None and clock is not None:
             return begin, clock
@@ -138,10 +132,10 @@ class _DeadTime(WriterRecipe):
                 return len(answers) == 1 and self._reads_clock(answers[0], depth - 1)
         return False
 
-    def _is_of_deaths(self, one: Sum) -> bool:
-        """True when the begin is set to the clock by what et_Obituary reaches."""
-        field = self._place(one.begin)
-        for assignment in self.tree.assignments:
+    def _begins_death(self, begin: Node) -> bool:
+        """True when the place is set to the clock by what et_Obituary reaches."""
+        field = self._place(begin)
+        for assignment in self.tree.assignments if field is not None else ():
             if self._place(assignment.target) != field or not self._reads_clock(assignment.value):
                 continue
             unit = self.graph.unit_of(assignment.target)
@@ -150,10 +144,13 @@ class _DeadTime(WriterRecipe):
         return False
 
     def _place(self, node: Node) -> object:
-        """What a place is called whatever its index or owner: the table of ``t[i]``, the field of ``p.f``."""
+        """What a place is called whatever its index or owner: the table of ``t[i]``, the field of ``p.f``, both of ``t[i][2]``."""
         if node.type == "bracket_index_expression":
-            table = node.child_by_field_name("table")
-            return self.tree.key(table) if table is not None else None
+            table, index = node.child_by_field_name("table"), node.child_by_field_name("field")
+            if table is None or index is None:
+                return None
+            inner = self._place(table) if table.type == "bracket_index_expression" else self.tree.key(table)
+            return None if inner is None else (inner, self.number(index))
         if node.type == "dot_index_expression":
             field = node.child_by_field_name("field")
             return self.tree.text(field) if field is not None else None

@@ -76,8 +76,9 @@ class WriterRecipe:
         return self.tree.line(node) - extra
 
     def replace(self, node: Node, text: bytes) -> None:
-        """Replace a node's text, unless it reads so already."""
-        if self.tree.text(node) != text:
+        """Replace a node's text, unless it reads so already or stands inside of something that is replaced as a whole."""
+        inside = any(e.start <= node.start_byte and node.end_byte <= e.end for e in self.result.edits.edits)
+        if not inside and self.tree.text(node) != text:
             self.result.edits.replace(node.start_byte, node.end_byte, text)
 
     def redirect(self, read: str, helper: bytes, is_wanted: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:

@@ -234,6 +234,52 @@ def test_headers_in_many_notations(header: str, right: str) -> None:
     assert found.split("\n\n--")[0].strip() == right
 
 
+def test_a_ninth_field_that_reads_the_clock_itself() -> None:
+    values = f'{_ARGUMENTS}, et.trap_Milliseconds() - s - tonumber(et.trap_Cvar_Get("g_currentRound"))'
+    found = fixed(rf'h = string.format("%s\\%s\\%s\\%d\\%d\\%d\\%s\\%s\\%d\n", {values})'.encode(), "timetracking")
+    assert f"{_ARGUMENTS}, rollout_stats.playtime())".encode() in found
+
+
+# --- dead time
+
+_DEATHS = b"""function et_Obituary(v, k, m) died[v] = et.trap_Milliseconds(); gap[v] = { 0, 0 } end
+function store()
+  for i = 0, 15 do
+    if died[i] ~= 0 then
+      numbers[i][17] = ((et.trap_Milliseconds() - (gap[i][2] - gap[i][1])) - died[i]) + numbers[i][17] -- so far
+    end
+  end
+end
+function et_RunFrame(t) store() end
+function et_ClientSpawn(i)
+  if died[i] ~= 0 then numbers[i][17] = numbers[i][17] + (et.trap_Milliseconds() - died[i]); died[i] = 0 end
+end
+"""
+
+
+def test_dead_time_in_another_order_of_terms() -> None:
+    """The begin of the death is told from other times that are taken off; the sum at the end of a death stays as it is."""
+    found = fixed(_DEATHS, "deadtime").replace(b"rollout_stats.milliseconds", b"et.trap_Milliseconds")
+    moved = b"-- so far\n      died[i] = et.trap_Milliseconds()\n"
+    assert found.split(b"\n\n--")[0].strip() == _DEATHS.replace(b"-- so far\n", moved).strip()
+
+
+@pytest.mark.parametrize(
+    "script", [b"x = 1\n", _DEATHS.replace(b"died[v] =", b"x ="), _DEATHS.replace(b"numbers[i][17] =", b"y =")]
+)
+def test_dead_time_refuses_without_a_sum_of_deaths(script: bytes) -> None:
+    assert "looked for a sum" in fix(script, ["deadtime"]).refused_reason
+
+
+@pytest.mark.parametrize("order", [WRITER_RECIPES, WRITER_RECIPES[::-1], WRITER_RECIPES[4:] + WRITER_RECIPES[:4]])
+@pytest.mark.parametrize("name", [OLD, "tabs_module"])
+def test_recipes_in_any_order(name: str, order: tuple[str, ...]) -> None:
+    result = fix(source(name), order)
+    assert not result.refused_reason and not any(compile_errors(result.output).values())
+    assert codes(result.output, "pause_in_death") == set()
+    assert fix(result.output, WRITER_RECIPES).output == result.output
+
+
 # --- the clock, by itself
 
 
