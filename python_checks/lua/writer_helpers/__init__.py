@@ -1,0 +1,1 @@
+"""The helper functions as Lua text, one file per section (see ``helpers``)."""
