@@ -154,9 +154,16 @@ def _code(half: Mapping[str, Any], row: Mapping[str, Any], settle_s: float) -> s
 
 def _against_webhook(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[str, Any]:
     """Field 9 against end - start - pauses of the webhook's row. ``webhook_fault`` is a sentence where they cannot both
-    be true; a webhook's longer time may be a pause that it did not see, and decides nothing."""
+    be true. ``webhook_code`` says why the row is no witness: NO_WEBHOOK_ROW, or PAUSE_UNSEEN where it is longer, since
+    a webhook before 1.6.3 counts pauses as play."""
     start, end, pauses = (row.get(key) for key in ("lua_start_unix", "lua_end_unix", "lua_pauses_s"))
-    result: Dict[str, Any] = {"lua_rows": row.get("lua_rows"), "lua_s": None, "lua_off_s": None, "webhook_fault": None}
+    result: Dict[str, Any] = {
+        "lua_rows": row.get("lua_rows"),
+        "lua_s": None,
+        "lua_off_s": None,
+        "webhook_fault": None,
+        "webhook_code": "NO_WEBHOOK_ROW",
+    }
     if played_s is None or start is None or end is None or row.get("lua_rows") != 1:
         return result
     lua_s = float(end) - float(start) - float(pauses or 0)
@@ -170,11 +177,13 @@ def _against_webhook(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
         )
     elif off_s >= TOLERANCE_S:
         fault = f"field 9 says {played_s:g} s, {off_s:g} s more than the webhook's row of the same half ({lua_s:g} s)"
-    return {**result, "lua_s": lua_s, "lua_off_s": off_s, "webhook_fault": fault}
+    code = "PAUSE_UNSEEN" if not fault and off_s <= -TOLERANCE_S else ""
+    return {**result, "lua_s": lua_s, "lua_off_s": off_s, "webhook_fault": fault, "webhook_code": code}
 
 
 def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[str, Any]:
-    """Field 9 against the longest time that the bot stored for a player of the half (and of the match summary)."""
+    """Field 9 against the longest time that the bot stored for a player of the half (and of the match summary).
+    ``stored_code`` says why that time is no witness: NO_TIMES, or NOT_WHOLE where nobody played the whole half."""
     longest, summary = row.get("longest_s"), row.get("summary_longest_s")
     result: Dict[str, Any] = {
         "stored_players": row.get("players"),
@@ -182,6 +191,7 @@ def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
         "summary_longest_s": summary,
         "stored_off_s": None,
         "stored_fault": None,
+        "stored_code": "NO_TIMES",
     }
     if played_s is None or longest is None:
         return result
@@ -199,7 +209,8 @@ def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
         fault = f"unit error by a factor of {_named(factor)}, {reading}: {where}; mend the parser first (phase 3)"
     elif off_s > STORED_TOLERANCE_S:
         fault = f"{where}: {off_s:g} s more, allowed are {STORED_TOLERANCE_S:g} s"
-    return {**result, "stored_off_s": off_s, "stored_fault": fault}
+    code = "NOT_WHOLE" if not fault and off_s < -STORED_TOLERANCE_S else ""
+    return {**result, "stored_off_s": off_s, "stored_fault": fault, "stored_code": code}
 
 
 def _named(factor: float) -> str:

@@ -231,6 +231,26 @@ def test_a_half_that_somebody_disputes_does_not_pass(
     assert verdicts(gate, got["sample"], halves)[check].verdict == verdict
 
 
+def test_what_proves_nothing_does_not_hold_up_what_does(read: Callable[..., Any], gate: dict[str, Any]) -> None:
+    """A half whose pause the webhook did not see, that nobody played whole and nobody logged, beside a good one."""
+    other = "2026-02-20-220503"
+    got = read((R1, FIRST), (other, FIRST))
+    paused = row(FIRST, R1, lua_end_unix=1771620400 + 542, longest_s=100, created_at="2026-02-20 20:00:00")
+    rows = {"rows": [paused, row(FIRST, other)]}
+    halves = writer_rounds.stored_sample(got["result"], rows, FIELD9, LOAD, SETTLE_S)
+    found = verdicts(gate, got["sample"], halves)
+    for check, code in (
+        ("4.3/webhook", "PAUSE_UNSEEN"),
+        ("4.3/stored", "NOT_WHOLE"),
+        ("4.3/first_half", "NOT_WHOLE"),
+        ("4.3/logged", "NOT_LOGGED"),
+    ):
+        assert found[check].verdict == "pass" and f"{code} x1" in found[check].found
+    alone = writer_rounds.stored_sample(got["result"], {"rows": [paused]}, FIELD9, LOAD, SETTLE_S)
+    found = verdicts(gate, got["sample"], alone)
+    assert {found[check].verdict for check in ("4.3/webhook", "4.3/stored", "4.3/logged")} == {"inconclusive"}
+
+
 def test_without_a_load_nothing_is_judged(read: Callable[..., Any], gate: dict[str, Any]) -> None:
     result = read((R1, FIRST))["result"]
     pending = writer_rounds.file_sample(result, {"state": "pending"}, SETTLE_S)
