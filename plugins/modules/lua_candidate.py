@@ -11,7 +11,8 @@ description:
   - Reads the file that runs on the host, applies codemods on the controller, and plays whole matches with the result in
     the engine stand-in, on Lua 5.4 and LuaJIT. Nothing on the host changes.
   - Fails when a codemod does not recognise the file, when the candidate fails its rehearsal, when the file passes the
-    rehearsal without the fix (the rehearsal would prove nothing; not asked of a merge), and when a configured value such as the webhook's URL
+    rehearsal without the fix (the rehearsal would prove nothing; not asked of a merge), and when a configured value
+    such as the webhook's URL
     would be lost.
   - Rehearsals are kept by the digest of file, matches and engine; C(rehearsed_at) says when a kept one took place.
 options:

@@ -72,7 +72,8 @@ EXAMPLES = r"""
 RETURN = r"""
 files:
   description: >-
-    One row per Lua file: name, path, root, game_dir, rank, container, size, mtime_unix, sha1, sha256, modname, versions, writes_stats, shadowed,
+    One row per Lua file: name, path, root, game_dir, rank, container, size, mtime_unix, sha1, sha256, modname,
+    versions, writes_stats, shadowed,
     shadowed_by, order_unsure, in_lua_modules, loaded, loaded_proof, reasons.
   type: list
   elements: dict
