@@ -104,7 +104,9 @@ def rehearse(
     unknown = set(interpreters) - set(INTERPRETERS)
     if unknown:
         raise ValueError(f"unknown interpreter {', '.join(sorted(unknown))}; known are {', '.join(INTERPRETERS)}")
-    names = (*match_names(), SIXTEEN_A_SIDE) if list(matches) == ["all"] else tuple(matches)
+    # The stage runs in a folder of its own, so a match file is named by its whole path.
+    given = tuple(str(Path(m).resolve()) if Path(m).suffix else m for m in matches)
+    names = (*match_names(), SIXTEEN_A_SIDE) if list(matches) == ["all"] else given
     for name in names:
         load_match(name)
     jobs = [(file, interpreter) for file in files for interpreter in interpreters]

@@ -14,6 +14,7 @@ from python_checks.cli import main
 from python_checks.lua.rehearse import FAULTS, WEBHOOK_MATCHES, RehearsalFile, rehearse
 from python_checks.tests.lua.conftest import FIXTURES, WEBHOOKS, fixed, original
 
+ROOT = Path(__file__).resolve().parents[3]
 WRITER = b"""local saved
 function et_RunFrame()
   if et.trap_Cvar_Get("gamestate") == "3" and not saved then
@@ -176,3 +177,10 @@ def test_command_rehearse(tmp_path: Path) -> None:
     assert failed.returncode == 1 and json.loads(failed.stdout)["findings"]
     assert run(str(tmp_path / "absent.lua")).returncode == 2
     assert run(str(good), "--match", "nope").returncode == 2
+
+
+def test_a_match_file_may_be_named_from_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yml").write_bytes((ROOT / "python_checks/engine/matches/completed.yml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    report = rehearse([RehearsalFile("luascripts/w.lua", fixed("inner_pcall"))], ["mine.yml"], ["lua54"])
+    assert report.judged == 1 and not report.unjudged, report.unjudged
