@@ -291,9 +291,12 @@ def test_killed_at_random_times_it_never_leaves_a_mixture_and_converges(
         env=environment(),
     )
     whole_s = time.monotonic() - started
-    hit = 0
-    for number in range(12):
-        wish = OLD if number % 2 == 0 else NEW
+    hit = number = 0
+    # How long a run takes changes with the machine's load, so the kills go on until enough of them came in time.
+    while hit < 5:
+        number += 1
+        assert number < 100, "the kills came too late to prove anything"
+        wish = OLD if number % 2 else NEW
         process = subprocess.Popen(
             [sys.executable, "-m", lua_release.__name__],
             stdin=subprocess.PIPE,
@@ -305,7 +308,7 @@ def test_killed_at_random_times_it_never_leaves_a_mixture_and_converges(
         assert process.stdin is not None
         process.stdin.write(payload[wish])
         process.stdin.close()
-        time.sleep(whole_s * random_times.uniform(0.6, 1.05))
+        time.sleep(whole_s * random_times.uniform(0.3, 1.05))
         process.send_signal(signal.SIGKILL)
         hit += process.wait() == -signal.SIGKILL
         assert site.target.read_bytes() in (OLD, NEW), "the server would read a mixture"
@@ -314,7 +317,6 @@ def test_killed_at_random_times_it_never_leaves_a_mixture_and_converges(
         assert run_module("lua_release", site.args(wish))["changed"] is False
         assert [path.name for path in site.legacy.iterdir()] == [NAME]
         assert all(not path.name.startswith(".new") for path in (site.store / NAME).iterdir())
-    assert hit >= 3, "the kills came too late to prove anything"
 
 
 def test_a_full_disk_gives_a_clear_error_and_leaves_the_target(
