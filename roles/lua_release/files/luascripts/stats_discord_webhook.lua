@@ -566,8 +566,6 @@ local EARLY_END_SHARE = 0.9
 -- State (lives as long as the VM: one half)
 -- ---------------------------------------------------------------------------
 
-local max_clients = 64
-
 local last_gamestate = -1
 local last_frame_time = 0
 
@@ -659,6 +657,12 @@ end
 
 local function get_cvar_number(name, default)
     return tonumber(get_cvar(name, "")) or default
+end
+
+-- Read when it is needed: lua_restart loads this script without et_InitGame. Without an answer there are no slots,
+-- since client fields of slots that the server does not have raise an error.
+local function get_max_clients()
+    return get_cvar_number("sv_maxclients", 0)
 end
 
 local function get_gamestate()
@@ -795,7 +799,7 @@ local function capture_teams()
     axis_players = {}
     allies_players = {}
 
-    for slot = 0, max_clients - 1 do
+    for slot = 0, get_max_clients() - 1 do
         if is_client_connected(slot) then
             local team = get_client_team(slot)
             if team == TEAM_AXIS or team == TEAM_ALLIES then
@@ -930,13 +934,14 @@ local function track_death(victim)
     if not configuration.spawn_tracking_enabled or not round_started then
         return
     end
-    if victim < 0 or victim >= max_clients or not is_client_connected(victim) then
+    if victim < 0 or victim >= get_max_clients() or not is_client_connected(victim) then
         return
     end
 
     local entry = get_spawn_entry(victim)
     entry.deaths = entry.deaths + 1
-    entry.death_time = et.trap_Milliseconds()
+    -- The level clock of the last frame, for pers.lastSpawnTime is on that clock too (et.trap_Milliseconds has another origin).
+    entry.death_time = last_frame_time
 end
 
 -- Look for players whose spawn time has changed since the last look.
@@ -946,7 +951,7 @@ local function check_spawns(level_time)
     end
     last_spawn_check = level_time
 
-    for slot = 0, max_clients - 1 do
+    for slot = 0, get_max_clients() - 1 do
         if is_client_connected(slot) then
             local team = get_client_team(slot)
             if team == TEAM_AXIS or team == TEAM_ALLIES then
@@ -974,7 +979,7 @@ end
 
 -- Players who are still dead when the round ends: their dead time ends here.
 local function close_open_deaths()
-    local now = et.trap_Milliseconds()
+    local now = last_frame_time
     for _, entry in pairs(spawn_stats) do
         if entry.death_time > 0 then
             entry.dead_ms = entry.dead_ms + (now - entry.death_time)
@@ -1000,7 +1005,7 @@ end
 
 local function spawn_stats_to_json()
     local parts = {}
-    for slot = 0, max_clients - 1 do
+    for slot = 0, get_max_clients() - 1 do
         local entry = spawn_stats[slot]
         if entry ~= nil then
             table.insert(parts, rollout_guard.format(
@@ -1455,7 +1460,6 @@ end
 function et_InitGame(level_time, random_seed, restart)
     et.RegisterModname(modname .. " " .. version)
 
-    max_clients = get_cvar_number("sv_maxclients", 64)
     last_frame_time = 0
 
     local map = get_map_name()
