@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ def register(commands: Any) -> None:
         help="what must hold in every round, each violation with its numbers",
         description="Exit code: 0 clean, 1 violations, 2 something could not be judged.",
     )
-    one.add_argument("paths", type=Path, nargs="+", metavar="FILE|DIR", help="of a folder, its round files")
+    one.add_argument(
+        "paths", type=Path, nargs="+", metavar="FILE|DIR", help="of a folder, its round files at any depth"
+    )
     one.add_argument("--gametimes", type=Path, metavar="DIR", help="compare with the gametime files of this folder")
     one.add_argument("--timezone", metavar="NAME", help="the game server's time zone, such as Europe/Berlin")
     one.set_defaults(run=_check)
@@ -82,7 +85,9 @@ def register(commands: Any) -> None:
     )
     one.add_argument("--before", type=Path, required=True, metavar="P1", help="the parser as it was")
     one.add_argument("--after", type=Path, required=True, metavar="P2", help="the changed one")
-    one.add_argument("paths", type=Path, nargs="+", metavar="FILE|DIR", help="of a folder, its round files")
+    one.add_argument(
+        "paths", type=Path, nargs="+", metavar="FILE|DIR", help="of a folder, its round files at any depth"
+    )
     one.set_defaults(run=_replay)
 
 
@@ -230,7 +235,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _by_folder(paths: list[Path], skipped: dict[str, int], unjudged: list[str]) -> dict[Path, list[str]]:
-    """The files to check per folder; a folder's siblings are counted in ``skipped``, a named sibling is not judged."""
+    """The files to check per folder, those below it included; a folder's siblings are counted in ``skipped``, a named
+    sibling is not judged. A pair of halves is looked for in one folder only."""
     from ansible_collections.slomix.timetracking.plugins.module_utils import stats_folder, stats_names
 
     wanted: dict[Path, list[str]] = {}
@@ -242,18 +248,33 @@ def _by_folder(paths: list[Path], skipped: dict[str, int], unjudged: list[str]) 
             else:
                 unjudged.append(f"{path} is no round file but of the kind {kind}")
             continue
-        try:
-            names = stats_folder.list_files(str(path))
-        except OSError as error:
-            unjudged.append(f"{path} cannot be listed: {error.strerror}")
-            continue
-        for name in names:
-            kind = stats_names.parse_name(name).kind
-            if kind == stats_names.ROUND:
-                wanted.setdefault(path, []).append(name)
-            else:
-                skipped[kind] = skipped.get(kind, 0) + 1
+        for folder in _folders(path, unjudged):
+            try:
+                names = stats_folder.list_files(str(folder))
+            except OSError as error:
+                unjudged.append(f"{folder} cannot be listed: {error.strerror}")
+                continue
+            for name in names:
+                kind = stats_names.parse_name(name).kind
+                if kind == stats_names.ROUND:
+                    wanted.setdefault(folder, []).append(name)
+                else:
+                    skipped[kind] = skipped.get(kind, 0) + 1
     return {folder: list(dict.fromkeys(names)) for folder, names in wanted.items()}
+
+
+def _folders(top: Path, unjudged: list[str]) -> list[Path]:
+    """A folder and those below it, sorted; links are not followed, and what cannot be entered is not judged."""
+    found = []
+
+    def closed(error: OSError) -> None:
+        if error.filename != str(top):  # the top is listed again, and told there
+            unjudged.append(f"{error.filename} cannot be listed: {error.strerror}")
+
+    for here, below, _ in os.walk(top, onerror=closed):
+        below.sort()
+        found.append(Path(here))
+    return found or [top]
 
 
 def _round_files(folder: Path, names: list[str]) -> tuple[dict[str, bytes], list[str]]:

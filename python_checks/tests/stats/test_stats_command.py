@@ -107,6 +107,20 @@ def test_check_of_recorded_folders(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+def test_folders_below_are_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, body = as_json(capsys, "check", RECORDED)
+    assert code == 1 and len(body["files"]) == 6 and body["unjudged"] == []
+    first, second = Round(playtime="441250"), Round(round=2, playtime="440000")
+    for folder, one, stamp in (("a/b", first, "213000"), ("c", second, "214503")):
+        (tmp_path / folder).mkdir(parents=True)
+        one.write(tmp_path / folder, f"2026-02-20-{stamp}")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    code, body = as_json(capsys, "check", tmp_path, tmp_path / "c")
+    assert code == 0 and [one["name"][-5:] for one in body["files"]] == ["1.txt", "2.txt"]
+    # Halves of two folders are no pair: they may come from two servers.
+    assert any("R1" in note for note in body["files"][1]["notes"] + body["files"][1]["unjudged"]), body["files"][1]
+
+
 def test_check_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rollout(capsys, "check", tmp_path)[0] == 2  # nothing checked is not clean
     good = Round(playtime="441250").write(tmp_path, "2026-02-20-213000")
