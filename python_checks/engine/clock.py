@@ -21,6 +21,20 @@ class VirtualClock:
         """Move forward by ``step_ms`` (a frame, a map load)."""
         self.now_ms += step_ms
 
+    def jump_to(self, time_of_day_s: int) -> None:
+        """Go forward to the next time a local clock shows ``time_of_day_s`` (seconds after midnight); no server time passes.
+
+        Raises ValueError when the clock follows real time: what is deployed "now" would then be judged by tomorrow's clock.
+        """
+        if not self.fixed:
+            raise ValueError(
+                "the clock follows real time; a start at a time of day requires a clock with its own epoch"
+            )
+        now = time.localtime(self.now_ms / 1000)
+        ahead_s = (time_of_day_s - (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec)) % 86400
+        self.now_ms += ahead_s * 1000
+        self.start_ms += ahead_s * 1000
+
     def sync(self) -> None:
         """Catch up with the real clock; stand still while the virtual clock is ahead."""
         if not self.fixed:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .match import TEAMS, Event, Half, HalfResult, Match, MatchResult, Player
+from .match import TEAMS, Event, Half, HalfResult, Match, MatchError, MatchResult, Player
 from .roster import ALLIES, AXIS, Client
 from .rules import GS_INTERMISSION, GS_PLAYING
 from .text import to_engine
@@ -124,6 +124,12 @@ class Director:
         server.rules.defender = defender
         for name, value in wanted.items():
             server.set_cvar(name, value)
+        if match.starts_at_s is not None:
+            try:
+                server.clock.jump_to(match.starts_at_s)
+            except ValueError as problem:
+                raise MatchError(f"match {match.name}: starts_at: {problem}") from problem
+            same = False
         if not server.booted:
             server.boot(match.map)
         elif not (same and server.fresh):

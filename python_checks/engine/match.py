@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ ENDS: dict[str, tuple[str, ...]] = {
 }
 _MATCH_KEYS = (
     *("about", "map", "timelimit_min", "warmup", "sv_fps", "seed", "defender"),
-    *("intermission_s", "cvars", "players", "crowd", "halves"),
+    *("intermission_s", "starts_at", "cvars", "players", "crowd", "halves"),
 )
 _PEOPLE = (
     "kill",
@@ -107,7 +108,10 @@ class Half:
 
 @dataclass(frozen=True)
 class Match:
-    """A whole match. ``timelimit_min`` is the text of the cvar; ``defender`` is the team that defends the map in both rounds."""
+    """A whole match. ``timelimit_min`` is the text of the cvar; ``defender`` is the team that defends the map in both rounds.
+
+    ``starts_at_s`` is the local time of day (seconds after midnight) at which the map loads, None for any.
+    """
 
     name: str
     about: str
@@ -118,6 +122,7 @@ class Match:
     seed: int
     defender: str
     intermission_s: float
+    starts_at_s: int | None
     cvars: dict[str, str]
     players: tuple[Player, ...]
     halves: tuple[Half, ...]
@@ -240,6 +245,15 @@ def _player(raw: dict[str, Any]) -> Player:
     return Player(**{**raw, "name": name, "guid": str(raw.get("guid") or guid_for(name))})
 
 
+def _time_of_day_s(where: str, text: object) -> int:
+    # Without quotes YAML 1.1 reads 23:59:00 as a number to the base 60.
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d):([0-5]\d)", text) if isinstance(text, str) else None
+    if not found:
+        raise MatchError(f'{where}: starts_at is {text!r}; a time of day in quotes is required, as in "23:56:30"')
+    hours, minutes, seconds = map(int, found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 def parse_match(raw: dict[str, Any], name: str) -> Match:
     """A match from loaded YAML; raises :class:`MatchError` naming the entry at fault."""
     _only(name, raw, _MATCH_KEYS, ("about", "map", "timelimit_min", "halves"))
@@ -259,6 +273,7 @@ def parse_match(raw: dict[str, Any], name: str) -> Match:
         seed=int(raw.get("seed", 1)),
         defender=str(raw.get("defender", "axis")),
         intermission_s=float(raw.get("intermission_s", 6)),
+        starts_at_s=_time_of_day_s(name, raw["starts_at"]) if "starts_at" in raw else None,
         cvars={str(key): str(value) for key, value in raw.get("cvars", {}).items()},
         players=tuple(players),
         halves=tuple(_half(f"{name} half {n}", half, names) for n, half in enumerate(raw["halves"], 1)),

@@ -29,11 +29,11 @@ from python_checks.lua.probe import probe_for
 from python_checks.lua.stage import Job, Performance, from_json, module_path, performance, to_json
 
 SIXTEEN_A_SIDE = str(Path(__file__).resolve().parent / "matches" / "sixteen_a_side.yml")
-#: Phase 2: pauses (also open at the end, and inside a death), limits, broken-off halves, reconnects, hostile names, sv_fps 40.
+#: Phase 2: pauses (also open at the end, and inside a death), limits, broken-off halves, reconnects, hostile names, sv_fps.
 WRITER_MATCHES = (
     "completed", "full_hold", "reached_limit_r2", "pauses_three", "pause_open_at_end", "pause_in_death", "surrender",
     "map_change_mid_round", "map_restart_mid_round", "reset_match", "reconnects", "spectator_who_played", "hostile_names",
-    "players_0", "players_1", "players_16",
+    "players_0", "players_1", "players_16", "hostname_backslash", "empty_config", "sv_fps_20", "sv_fps_40", "midnight",
 )  # fmt: skip
 #: Phase 1: a fractional R2, a pause, a surrender, hostile names, 16 a side, a full hold. The first one also carries the injected faults.
 WEBHOOK_MATCHES = ("completed", "pause_one", "surrender", "hostile_names", SIXTEEN_A_SIDE, "full_hold")

@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
-from python_checks.engine import MatchError, MatchResult, Server, load_match, match_names, parse_match
+from python_checks.engine import MatchError, MatchResult, Server, VirtualClock, load_match, match_names, parse_match
 
 from .helpers import boot
 
 SET = [
     "completed",
+    "empty_config",
     "fractional_limit",
     "full_hold",
     "hostile_names",
+    "hostname_backslash",
     "map_change_mid_round",
     "map_restart_mid_round",
+    "midnight",
     "no_warmup",
     "pause_in_death",
     "pause_one",
@@ -35,6 +38,8 @@ SET = [
     "reset_match",
     "spectator_who_played",
     "surrender",
+    "sv_fps_20",
+    "sv_fps_40",
     "team_leaves",
     "warmup",
 ]
@@ -173,6 +178,49 @@ def test_promises(played: Played) -> None:
     assert [(half.round, half.completed) for half in found["team_leaves"]] == [(1, True), (2, False)]
     for name, count in (("players_0", 0), ("players_1", 1), ("players_16", 16), ("players_64", 64)):
         assert {len(half.players) for half in found[name]} == {count}
+
+
+def test_midnight_falls_into_the_second_round(played: Played) -> None:
+    """R1 begins and ends on one day, R2 begins on it and ends on the next; server time and play time do not jump."""
+    result, server = played("midnight", "lua54")
+    days = [
+        time.localtime(ms / 1000).tm_yday for half in result.halves for ms in (half.start_unix_ms, half.end_unix_ms)
+    ]
+    assert days[0] == days[1] == days[2] != days[3]
+    assert [round(half.play_ms / 1000) for half in result.halves] == [120, 81]
+    for half in result.halves:
+        unix_ms, level_ms = half.end_unix_ms - half.start_unix_ms, half.end_level_ms - half.start_level_ms
+        assert abs(unix_ms - level_ms) <= 700  # the settling frames take no real time
+    assert server.clock.uptime_ms() < 3600_000
+
+
+def test_a_time_of_day_needs_a_clock_of_its_own(tmp_path: Path) -> None:
+    server = boot(tmp_path, "lua54", {}, clock=VirtualClock())
+    with pytest.raises(MatchError, match="follows real time"):
+        server.play("midnight")
+    server.quit()
+
+
+@pytest.mark.parametrize(
+    ("name", "cvar", "value"),
+    [
+        ("empty_config", "g_customConfig", ""),
+        ("hostname_backslash", "sv_hostname", '^4De\\mo\\\\ ^7"Server"\\'),
+        ("sv_fps_20", "sv_fps", "20"),
+        ("sv_fps_40", "sv_fps", "40"),
+    ],
+)
+def test_modules_see_the_match_s_cvars(name: str, cvar: str, value: str, tmp_path: Path) -> None:
+    """As set, on a server that had something else, which it has again afterwards."""
+    code = f'function et_RunFrame() et.G_Print("SEEN <" .. et.trap_Cvar_Get("{cvar}") .. ">\\n") end'
+    server = boot(tmp_path, "lua54", {"a": code}, cvars={"g_customConfig": "other", "sv_fps": "125"})
+    before = server.cvars.full(cvar)
+    assert before != value
+    loaded = len(server.console)
+    server.play(name)
+    assert server.cvars.full(cvar) == before
+    server.quit()
+    assert f"SEEN <{value}>" in server.console[loaded:]
 
 
 def test_restarts_reload_the_modules(tmp_path: Path) -> None:
@@ -327,6 +375,8 @@ def test_speed(tmp_path: Path) -> None:
         ),
         ({"halves": [{"end": "time_limit", "events": [{"at_s": 1, "dance": "a"}]}]}, "is required, found"),
         ({"colour": "red"}, "unknown ['colour']"),
+        ({"starts_at": 86190}, "a time of day in quotes is required"),
+        ({"starts_at": "24:00:00"}, "a time of day in quotes is required"),
     ],
 )
 def test_bad_matches_are_refused(change: dict[str, Any], message: str) -> None:

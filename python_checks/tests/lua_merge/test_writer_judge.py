@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from python_checks.engine import match_names
 from python_checks.lua.interpreters import INTERPRETERS
 from python_checks.lua.rehearse import WEBHOOK_MATCHES, WRITER_MATCHES, RehearsalFile, default_matches, rehearse
 from python_checks.lua.scan.run import scan_source
-from python_checks.tests.lua_merge.writers import OLD, ROOT, codes, findings, mutate, source
+from python_checks.tests.lua_merge.writers import OLD, ROOT, codes, findings, mutate, perform, source
 
 REFERENCE = (ROOT / "roles" / "lua_release" / "files" / "c0rnp0rn3.lua").read_bytes()
 
@@ -79,3 +81,22 @@ def test_the_kinds_of_files_choose_the_matches() -> None:
     assert default_matches([writer]) == WRITER_MATCHES
     assert default_matches([other]) == WEBHOOK_MATCHES
     assert set(default_matches([other, writer])) == {*WEBHOOK_MATCHES, *WRITER_MATCHES}
+
+
+def test_across_midnight_each_file_carries_the_day_on_which_it_was_saved() -> None:
+    """R1's name is of one day and R2's of the next; neither is a finding, nor is R2's play time, which spans both."""
+    played = perform(REFERENCE, "midnight")
+    names = sorted(Path(written.path).name for written in played.files)
+    assert [name[11:13] for name in names] == ["23", "00"]
+    assert names[0][:10] < names[1][:10]
+    assert codes(REFERENCE, "midnight") == set()
+
+
+def test_a_backslash_in_the_host_name_and_an_empty_config_shift_no_field() -> None:
+    """The reference writer leaves the backslash out; who passes it on is read from the right."""
+    raw = mutate(REFERENCE, b'plain(et.trap_Cvar_Get("sv_hostname"))', b'et.trap_Cvar_Get("sv_hostname")')
+    for writer, count in ((REFERENCE, 8), (raw, 12)):
+        for match in ("hostname_backslash", "empty_config"):
+            lines = [(f.content or b"").split(b"\n")[0] for f in perform(writer, match).files]
+            assert {line.count(b"\\") for line in lines} == {count if match == "hostname_backslash" else 8}
+            assert codes(writer, match) == set()
