@@ -8,11 +8,16 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.slomix.timetracking.plugins.action.parser_probe_info import replay_sample
+from ansible_collections.slomix.timetracking.plugins.module_utils.judge import judge
+from ansible_collections.slomix.timetracking.plugins.module_utils.source_samples import probe_sample
 
 from python_checks.source.recipe import fix
 from python_checks.stats import probe, replay
@@ -151,3 +156,53 @@ def test_no_stored_file_compares_nothing(site: Site) -> None:
 def test_what_cannot_be_judged_is_said(site: Site, options: dict[str, Any], words: str) -> None:
     found = site.probe(None, **options)
     assert found["failed"] and words in found["msg"], found
+
+
+# ---------------------------------------------------------------------------------------------------- gate 3
+
+UNIT = (b"played = int(text) / 1000", b"played = int(text)")
+NEGATIVE = (
+    b"text.isdigit() and len(text) <= 12) or int(text) == 0",
+    b"text.lstrip('-').isdigit() and len(text) <= 12)",
+)
+BACKSLASH = replace(Round(), server="My\\Server")
+CUT = Round().data()[:-30]
+NAME = "2026-02-21-201500-supply-round-1"
+SHIFTED = (b'lines[0].strip().split("\\\\")', b'lines[0].strip().rsplit("\\\\", 7)')
+
+
+@pytest.mark.parametrize(
+    ("edit", "stored", "unit", "replayed"),
+    [
+        pytest.param(None, {f"{NAME}.txt": Round().data()}, "pass", "pass", id="right"),
+        pytest.param(UNIT, {f"{NAME}.txt": Round().data()}, "fail", "pass", id="wrong unit"),
+        pytest.param(NEGATIVE, {f"{NAME}.txt": Round().data()}, "fail", "pass", id="negative field 9"),
+        pytest.param(None, {f"{NAME}.txt": CUT, f"{NAME[:-1]}2.txt": Round().data()}, "pass", "pass", id="truncated"),
+        pytest.param(None, {f"{NAME}-endstats.txt": b"a\tb\n"}, "pass", "inconclusive", id="siblings only"),
+        pytest.param(None, {f"{NAME}.txt": BACKSLASH.data()}, "pass", "pass", id="host name with backslash"),
+        pytest.param(SHIFTED, {f"{NAME}.txt": BACKSLASH.data()}, "fail", "fail", id="the backslash is read otherwise"),
+    ],
+)
+def test_gate_3_on_what_is_stored(
+    edit: tuple[bytes, bytes] | None, stored: dict[str, bytes], unit: str, replayed: str, site: Site, root: Path
+) -> None:
+    """From files and a parser to gate 3's verdicts. An old file on top is one more file: each of them is compared."""
+    for path in site.stored.iterdir():
+        path.unlink()
+    for name, data in stored.items():
+        (site.stored / name).write_bytes(data)
+    candidate = site.fixed.replace(*edit) if edit else site.fixed
+    assert not edit or candidate != site.fixed
+    site.record(site.february)
+    site.parser.write_bytes(candidate)
+    gate = yaml.safe_load((root / "playbooks/plan/gates/phase3.yml").read_text())
+    base = {"kind": "step", "check": False, "phase": 3, "host": "vm", "digests": {"parser_py": "aa"}}
+    now = datetime.now(UTC)
+    base["at"] = now.isoformat()
+    tried = probe_sample(site.probe(), False)
+    records = [
+        {**base, "seq": 1, "step": "3.1", "leg": "action", "result": {}},
+        {**base, "seq": 2, "step": "3.2", "leg": "verify", "result": tried},
+    ]
+    found = {one.id: one for one in judge(gate, json.loads(json.dumps(records)), now=now).checks}
+    assert (found["3.2/unit"].verdict, found["3.2/replay"].verdict) == (unit, replayed), found
