@@ -213,7 +213,7 @@ def test_a_broken_gametime_gives_no_numbers(text: str) -> None:
     assert found is None and "gametime-supply-R1-1.json" in why
 
 
-@settings(max_examples=EXAMPLES // 4, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.binary(max_size=60), st.binary(max_size=60), st.integers(0, 200), st.sampled_from([b"\\", b"\t", b"\n", b" "])
 )
