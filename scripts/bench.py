@@ -1,10 +1,13 @@
-"""`make bench`: how long the plan's SQL takes on 10 000 and on 1 000 000 rounds, with the schema's own indexes.
+"""`make bench`: the tools' times (scripts/bench_tools.py), then the plan's SQL on 10 000 and on 1 000 000 rounds.
 
 Each statement runs the way pg_read_info runs it: login, read-only transaction, bound parameters, rows as plain data.
 The time is the best of several runs on a warm cache. Generated rounds: three of a pair (R1, R2, summary), over ten
 years up to now, two players each.
 
     python -m scripts.bench [--rounds 10000 --rounds 1000000] [--only coverage]
+    python -m scripts.bench_tools
+
+The SQL is measured with the schema's own indexes. ``--only`` leaves the tools out.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import psycopg  # noqa: E402
 from ansible_collections.slomix.timetracking.plugins.module_utils import pg  # noqa: E402
 
 from python_checks.tests.postgres import binaries, cluster  # noqa: E402
+from scripts import bench_tools  # noqa: E402
 
 SQL = ROOT / "playbooks" / "plan" / "sql"
 SCHEMA = ROOT / "molecule" / "world" / "slomix_vm" / "schema.sql"
@@ -133,8 +137,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Fill, measure, print; exit code 0 when every statement is within the limit on the largest size."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, action="append", metavar="COUNT")
-    options.add_argument("--only", action="append", metavar="NAME", help="a statement; may be repeated")
+    options.add_argument("--only", action="append", metavar="NAME", help="a statement, and no tools; may be repeated")
     arguments = options.parse_args(argv)
+    if not arguments.only:
+        bench_tools.show()
     programs = binaries()
     if programs is None:
         print("PostgreSQL's server binaries are missing under /usr/lib/postgresql; run `make setup` first")
