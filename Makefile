@@ -39,7 +39,7 @@ molecule: setup ## whole phases on the two-host world
 lint: setup ## style, types, playbooks, the plan's own rules
 	scripts/lint.sh
 
-bench: setup ## timings as ratios within one run; never part of the tests
+bench: setup ## figures for the SQL and the tools, with the limits beside them; never part of the tests
 	python -m scripts.bench
 
 clean: down ## remove what the project built (not the evidence)
