@@ -31,9 +31,13 @@ def ssh_host(name: str, host: str) -> Host:
     folder = ROOT / ".world" / name
     known = json.loads((folder / "world.json").read_text())
     user, port = {"et-server": ("et", known["game_port"]), "slomix-vm": ("slomix", known["stats_port"])}[host]
+    # A socket's path may have 108 bytes and ssh adds 58 of its own, so a deep checkout does without a shared connection.
+    shared = (
+        f"-o ControlMaster=auto -o ControlPersist=30s -o ControlPath={folder}/ssh-%C" if len(str(folder)) < 45 else ""
+    )
     options = f'-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile="{folder}/known_hosts"'
     return testinfra.get_host(
         f"ssh://{user}@127.0.0.1:{port}",
         ssh_identity_file=str(folder / "id_ed25519"),
-        ssh_extra_args=f"{options} -o ControlMaster=auto -o ControlPersist=30s -o ControlPath={folder}/ssh-%C",
+        ssh_extra_args=f"{options} {shared}",
     )
