@@ -148,7 +148,7 @@ def text(report: Any) -> str:
         )
     lines += [f"{code:19} {settles}" for code, settles in report.codes.items()]
     lines.append("")
-    rows = table(report)
+    rows = table(report.decision, report.coverage)
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
     lines.append("  ".join(name.ljust(width) for name, width in widths.items()).rstrip())
     lines += ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from python_checks.shadow import plots
 from python_checks.shadow import statistics as st
 from python_checks.shadow.pairs import Pair, Round, Sample, is_copied
 
@@ -49,7 +50,7 @@ DECISIONS = (
         EXPLAIN,
         "no pass; each stratum's cause shown, the rest equivalent, a named approver",
     ),
-    ("ok", "pass", f"{st.INCONCLUSIVE}, or tails over the bound", "-", KEEP_DUAL, "play the rounds that are named"),
+    ("ok", "pass", st.INCONCLUSIVE, f"or > {SWITCH_TAIL:.0%}", KEEP_DUAL, "play the rounds that are named"),
     ("ok", "inconclusive", "any", "any", KEEP_DUAL, "play the rounds that are named"),
     ("ok", "fail", "any", "any", INVESTIGATE, "the bias is reported and has no force"),
     ("bad", "any", "any", "any", ROLL_BACK, "NEW itself is impossible: roll the producer back"),
@@ -130,7 +131,7 @@ def decide(data: Sample, margin_s: float = MARGIN_S) -> Report:
         strata,
         looks,
         dict(data.codes + Counter({f"left out: {k}": v for k, v in data.left_out.items()})),
-        _plots(data),
+        plots.of(data, numbers["bad_rounds"]),
     )
 
 
@@ -389,7 +390,7 @@ def _description(data: Sample, margin_s: float, codes: dict[str, str]) -> dict[s
     values = [one.difference_s for one in usable]
     rows = [pair.difference_s for pair in data.pairs]
     mean = math.fsum(values) / len(values)
-    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)) if len(values) > 1 else 0.0
+    limits, row_limits = _limits(values), _limits(rows)
     centres = {"mean_s": mean, "median_s": st.median(values), "trimmed_mean_s": st.trimmed_mean(values)}
     if max(centres.values()) - min(centres.values()) > margin_s / 2:
         codes["WIDE_CI"] = (
@@ -399,40 +400,20 @@ def _description(data: Sample, margin_s: float, codes: dict[str, str]) -> dict[s
         **{name: round(value, 3) for name, value in centres.items()},
         "row_mean_s": round(math.fsum(rows) / len(rows), 3),
         "row_median_s": round(st.median(rows), 3),
-        "limits_low_s": round(mean - 1.96 * sd, 3),
-        "limits_high_s": round(mean + 1.96 * sd, 3),
+        "limits_low_s": round(limits[0], 3),
+        "limits_high_s": round(limits[1], 3),
+        "row_limits_low_s": round(row_limits[0], 3),
+        "row_limits_high_s": round(row_limits[1], 3),
         "sessions": len({one.session for one in usable}),
         "maps": len({one.map for one in usable}),
     }
 
 
-def _plots(data: Sample) -> dict[str, Any]:
-    """What a report draws: paired differences, Bland-Altman points, coverage by evening."""
-    evenings: dict[str, list[int]] = {}
-    for one in data.rounds:
-        covered, total = evenings.setdefault(one.session, [0, 0])
-        evenings[one.session] = [covered + one.is_covered, total + 1]
-    return {
-        "rounds": [
-            {
-                "round_id": r.round_id,
-                "session": r.session,
-                "map": r.map,
-                "round": r.number,
-                "difference_s": round(r.difference_s, 3),
-            }
-            for r in data.usable
-        ],
-        "bland_altman": [
-            {
-                "round_id": p.round_id,
-                "mean_s": round(((p.old_s or 0) + (p.new_s or 0)) / 2, 3),
-                "difference_s": round(p.difference_s, 3),
-            }
-            for p in data.pairs
-        ],
-        "coverage": [{"session": s, "covered": c, "rounds": n} for s, (c, n) in evenings.items()],
-    }
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Bland-Altman limits: the mean, 1.96 standard deviations down and up. They assume normal and independent values."""
+    mean = math.fsum(values) / len(values)
+    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)) if len(values) > 1 else 0.0
+    return mean - 1.96 * sd, mean + 1.96 * sd
 
 
 def _s(value: float | None) -> str:
@@ -443,21 +424,19 @@ def _finite(value: float) -> float | None:
     return round(value, 3) if math.isfinite(value) else None
 
 
-def table(report: Report) -> list[dict[str, str]]:
-    """The decision table with the row that applies marked."""
+def table(decision: str, coverage: str) -> list[dict[str, str]]:
+    """The decision table with the row that applies marked. ``coverage`` tells the two rows that keep dual apart."""
     rows = []
-    for validity, coverage, bias, tails, decision, remark in DECISIONS:
-        hit = decision == report.decision and (
-            decision != KEEP_DUAL or (coverage == "inconclusive") == (report.coverage != PASS)
-        )
+    for validity, needed, bias, tails, outcome, remark in DECISIONS:
+        hit = decision == outcome and (decision != KEEP_DUAL or (needed == UNSURE) == (coverage != PASS))
         rows.append(
             {
                 "": ">" if hit else "",
                 "A": validity,
-                "B": coverage,
+                "B": needed,
                 "C": bias,
                 "D": tails,
-                "decision": decision,
+                "decision": outcome,
                 "remark": remark,
             }
         )

@@ -103,6 +103,7 @@ class Round:
     pause_s: float
     rows: list[Pair] = field(default_factory=list)
     reconnected: bool = False
+    played_at: str = ""
 
     @property
     def pairs(self) -> list[Pair]:
@@ -241,6 +242,7 @@ def _round(identity: str, row: Mapping[str, Any]) -> Round:
         _number(row, "duration_s"),
         _number(row, "span_s"),
         pause,
+        played_at=_text(row, "played_at"),
     )
 
 
