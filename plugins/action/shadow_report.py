@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.slomix.timetracking.plugins.module_utils.plain import canonical, plain, redact
 
 _SPEC = {
     "rows": {"type": "list", "elements": "dict", "required": True},
@@ -33,8 +34,8 @@ class ActionModule(ActionBase):
         except (InputError, ValueError) as problem:
             return {"changed": False, "failed": True, "msg": f"the rows could not be compared: {problem}"}
         found = asdict(report)
-        # Drawn by `rollout shadow`; too long for a record.
-        del found["plots"]
+        # As one text, because the ledger sets long texts aside under raw/; redacted before, so that it stays JSON.
+        found["plots"] = canonical(redact(plain(found["plots"])))
         found["violation_count"] = len(report.violations)
         found["violations"] = report.violations[:_SHOWN_VIOLATIONS]
         text = f"{report.verdict}: {report.decision} (validity {report.validity}, coverage {report.coverage}, tails {report.tails})"

@@ -143,6 +143,24 @@ def store_raw(folder: str, text: str) -> str:
     return name
 
 
+def recorded_text(folder: str, value: Any) -> Optional[str]:
+    """The text that ``append`` was given, from a record's ``value``: the text itself or, when it was set aside, raw/.
+
+    None for anything else, and for a raw file that is missing or no longer what was recorded.
+    """
+    if isinstance(value, str):
+        return value
+    name = value.get("raw_sha256") if isinstance(value, Mapping) else None
+    if not isinstance(name, str):
+        return None
+    try:
+        with open(os.path.join(folder, "raw", os.path.basename(name)), "rb") as stream:
+            data = stream.read()
+    except OSError:
+        return None
+    return data.decode("utf-8", "replace") if hashlib.sha256(data).hexdigest() == name else None
+
+
 # --- inside -----------------------------------------------------------------------------------------------------------
 
 

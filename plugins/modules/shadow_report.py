@@ -56,6 +56,10 @@ numbers:
   description: The figures.
   returned: success
   type: dict
+plots:
+  description: What C(rollout report) draws, as JSON text (C(rounds), C(bland_altman), C(coverage)).
+  returned: success
+  type: str
 row_count:
   description: Number of rows looked at.
   returned: success

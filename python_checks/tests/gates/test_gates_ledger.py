@@ -164,6 +164,19 @@ def test_raw_files_are_part_of_the_evidence(folder: Path) -> None:
     assert ledger.verify(str(folder)).line == 3
 
 
+def test_a_text_is_read_back_wherever_it_was_kept(folder: Path) -> None:
+    short, long = (ledger.read(str(folder))[at]["result"]["text"] for at in (0, 2))
+    assert ledger.recorded_text(str(folder), short) == "short"
+    assert ledger.recorded_text(str(folder), long) == "x" * (ledger.LONG_TEXT_BYTES + 1)
+    for other in (None, 7, [short], {}, {"raw_sha256": 7}, {"raw_sha256": "../head"}, {"raw_sha256": ""}):
+        assert ledger.recorded_text(str(folder), other) is None
+    raw = folder / "raw" / long["raw_sha256"]
+    raw.write_bytes(raw.read_bytes()[:-1] + b"y")
+    assert ledger.recorded_text(str(folder), long) is None, "it is no longer what was recorded"
+    raw.unlink()
+    assert ledger.recorded_text(str(folder), long) is None
+
+
 def test_a_broken_ledger_is_not_written_on(folder: Path) -> None:
     write(folder, *lines(folder)[1:])
     before = (folder / "ledger.jsonl").read_bytes()
