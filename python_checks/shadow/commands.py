@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ ERROR = 2
 SQL = Path(__file__).resolve().parents[2] / "playbooks" / "plan" / "sql" / "shadow_pairs.sql"
 BOT_NAMES = r"^\[BOT\]"
 MAX_ROWS = 200_000
+WIDTH = 80
 
 
 def register(commands: Any) -> None:
@@ -102,54 +104,43 @@ def collect(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def text(report: Any) -> str:
-    """The report for a terminal."""
+    """The report for a terminal of 80 columns: decision, what would settle it, the decision table, then what it rests on."""
+    from dataclasses import asdict
+
+    from python_checks.shadow import words
     from python_checks.shadow.decision import table
 
-    numbers = report.numbers
-    lines = [f"verdict   {report.verdict}", f"decision  {report.decision}", ""]
-    lines.append(f"A validity of NEW   {report.validity}")
-    lines += [f"    {sentence}" for sentence in report.violations[:20]]
-    if len(report.violations) > 20:
-        lines.append(f"    and {len(report.violations) - 20} more")
-    plain = numbers["coverage_plain"]
-    lines.append(
-        f"B coverage          {report.coverage}: {numbers['rounds_covered']} of {numbers['rounds']} rounds"
-        f" ({'no rounds' if plain is None else f'{plain:.1%}'}, lower bound {numbers['coverage_lower']:.1%}, required > 80 %);"
-        f" rows {numbers['rows_covered']} of {numbers['rows']}; rounds with any Lua row {numbers['rounds_with_any_lua']}"
-    )
-    lines.append(
-        f"C bias              {report.bias}: {numbers['rounds_usable']} usable rounds, {numbers['pairs']} pairs"
-    )
-    for look in report.looks:
-        low, high = ("infinite" if look[k] is None else f"{look[k]:+.1f}" for k in ("low_s", "high_s"))
-        lines.append(
-            f"    look at {look['rounds']:2}: {look['estimate_s']:+.1f} s [{low}, {high}], margin ±{numbers['margin_s']:g} s,"
-            f" F {look['factor']:.2f}: {look['verdict']}"
-        )
-    if "mean_s" in numbers:
-        lines.append(
-            f"    plain: mean {numbers['mean_s']:+.1f}, median {numbers['median_s']:+.1f}, trimmed {numbers['trimmed_mean_s']:+.1f} s;"
-            f" Bland-Altman limits {numbers['limits_low_s']:+.1f} to {numbers['limits_high_s']:+.1f} s (description only)"
-        )
-    lines.append(
-        f"D tails             {report.tails}: bad rounds {numbers['bad_rounds'] or 'none'}, upper bound {numbers['bad_upper']:.1%}"
-    )
-    worst = list(numbers["largest_by_player_s"].items())[:5]
-    if worst:
-        lines.append("    largest difference by player: " + ", ".join(f"{p} {d:.0f} s" for p, d in worst))
-    for part in [p for p in report.strata if p["blocks"]] or report.strata[:1]:
-        word = "outside" if part["blocks"] else "widest"
-        lines.append(
-            f"E strata            {word}: {part['stratum']} {part['median_s']:+.1f} s in {part['rounds']} rounds"
-        )
-    if report.counts:
-        lines.append(
-            "not compared        " + ", ".join(f"{name} {number}" for name, number in sorted(report.counts.items()))
-        )
-    lines += [f"{code:19} {settles}" for code, settles in report.codes.items()]
-    lines.append("")
-    rows = table(report.decision, report.coverage)
+    found = asdict(report)
+    lines = [f"verdict   {report.verdict}"]
+    lines += _hanging("decision  ", f"{report.decision}: {words.DECISIONS[report.decision]}")
+    settles = words.settles(found)
+    if settles:
+        lines += ["", "what would settle it"]
+        for code, way in settles:
+            lines += _hanging(f"  {code}  ", way)
+    rows = [
+        {key: value for key, value in row.items() if key != "remark"} for row in table(report.decision, report.coverage)
+    ]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
-    lines.append("  ".join(name.ljust(width) for name, width in widths.items()).rstrip())
+    lines += ["", "  ".join(name.ljust(width) for name, width in widths.items()).rstrip()]
     lines += ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]
+    for one in words.answers(found):
+        lines += ["", f"{one.letter}  {one.asks} {one.verdict}"]
+        for sentence in one.told:
+            lines += _hanging("   ", sentence)
+    lines += ["", "plain figures"]
+    for name, value in words.figures(found):
+        lines += _hanging(f"  {name:21}", value)
+    left_out = words.not_compared(found)
+    if left_out:
+        lines += ["", "not compared"]
+        for reason, many, meaning in left_out:
+            lines += _hanging(f"  {reason} {many}  ", meaning)
     return "\n".join(lines)
+
+
+def _hanging(head: str, told: str) -> list[str]:
+    """``told`` behind ``head``, wrapped; names of players and maps are foreign, so what a terminal would obey is shown as its code."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in head + told)
+    indent = " " * min(len(head), 24)
+    return textwrap.wrap(shown, WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [shown]
