@@ -23,6 +23,7 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.samples import
     aged,
     drift,
     failed_step,
+    names_of,
     overtaken,
     replanned,
     source,
@@ -108,7 +109,7 @@ def _sound(
         )
     if result.get("skipped") is True:
         return no_data(check, f"step {source(check)} was skipped", "NO_DATA")
-    lacking = [name for name in check.get("digests") or [] if name not in (record.get("digests") or {})]
+    lacking = [name for name in names_of(check) if name not in (record.get("digests") or {})]
     if lacking:
         return no_data(check, f"the record does not say which {', '.join(lacking)} it is about", "NO_DIGEST")
     leg, later = overtaken(check, record, records, host)

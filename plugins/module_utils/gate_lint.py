@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from ansible_collections.slomix.timetracking.plugins.module_utils.conditions import Missing, ProbeError, parse_path
 from ansible_collections.slomix.timetracking.plugins.module_utils.conditions import problems as condition_problems
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import ORDER, judge
-from ansible_collections.slomix.timetracking.plugins.module_utils.samples import DEFAULT_TTL_D
+from ansible_collections.slomix.timetracking.plugins.module_utils.samples import DEFAULT_TTL_D, names_of
 
 GATE_KEYS = frozenset({"gate", "phase", "asks", "evidence_ttl_d", "checks"})
 CHECK_KEYS = frozenset(
@@ -23,6 +23,7 @@ CHECK_KEYS = frozenset(
         "severity",
         "sample",
         "digests",
+        "measured_on",
         "after",
         "rows",
         "distinct",
@@ -44,7 +45,7 @@ CHECK_KEYS = frozenset(
     }
 )
 SAMPLE_KEYS = frozenset({"step", "leg", "name", "group"})
-MUTANT_KEYS = frozenset({"name", "set", "drop", "result", "age_d", "digests", "absent", "expect"})
+MUTANT_KEYS = frozenset({"name", "set", "drop", "result", "age_d", "digests", "measured_on", "absent", "expect"})
 MUTANT_VERDICTS = ("inconclusive", "expired", "fail", "error", "drift")
 MAX_TTL_D = 30
 _NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -212,7 +213,7 @@ def _verdict(
     """The one check's verdict on a made record, as if it were critical and alone in the gate."""
     sample = check["sample"]
     at = _NOW - timedelta(days=float(mutant.get("age_d", 0)))
-    names = check.get("digests") or []
+    names = names_of(check)
     common = {"kind": "step", "check": False, "host": "a-host", "phase": gate.get("phase")}
     deployed = {
         **common,
@@ -221,7 +222,7 @@ def _verdict(
         "step": "deployed",
         "leg": "action",
         "result": {"changed": True},
-        "digests": {name: _SOUND_DIGEST for name in names},
+        "digests": {name: _SOUND_DIGEST for name in check.get("digests") or []},
     }
     record = {
         **common,
@@ -233,8 +234,9 @@ def _verdict(
         "result": result,
         "digests": {**{name: _SOUND_DIGEST for name in names}, **(mutant.get("digests") or {})},
     }
+    later = {**record, "seq": 3, "step": "later", "result": {}, "digests": mutant.get("measured_on") or {}}
     alone = {**gate, "checks": [{**check, "severity": "critical"}]}
-    return judge(alone, [deployed] if result is None else [deployed, record], now=_NOW)
+    return judge(alone, [deployed] if result is None else [deployed, record, later], now=_NOW)
 
 
 def mutate(good: Mapping[str, Any], mutant: Mapping[str, Any]) -> Any:

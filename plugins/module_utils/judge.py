@@ -16,6 +16,7 @@ GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
           name: pairs            # only if rollout_record was given this name
           group: stats_hosts     # (none) then every host of this inventory group must have a record
         digests: [webhook_lua]   # ([]) names that the record must carry; see DIGESTS
+        measured_on: [database]  # ([]) likewise; the sample counts only while its host shows the same one, see DIGESTS
         after: [1.6/action]      # ([]) the sample must be newer than what these legs last changed
 
         # Without rows, pass_if is judged once, on the recorded result itself. With rows, on each row of a list in it:
@@ -46,6 +47,7 @@ GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
           - {name: the field is gone, drop: ["pairs[0].r2_links"], expect: inconclusive}
           - {name: too old, age_d: 15, expect: expired}
           - {name: another file runs, digests: {webhook_lua: "00"}, expect: drift}
+          - {name: the database was restored, measured_on: {database: "00"}, expect: expired}
           # also: result (in place of good), absent: true (no record at all)
 
 RECORDS are the ledger's lines (ledger.py): a sample is the newest record of kind ``step`` with that step, leg and
@@ -57,7 +59,8 @@ same step and host (or named in ``after``), voids the sample: it must be collect
 DIGESTS: records carry ``digests: {name: hex}``, what runs on their host. If on a host the newest record with a name
 differs from the newest *action or revert* record with it, somebody else changed the host: ``drift``. If the sample
 names another digest than the newest, it proves an older file: ``expired``. A sample of a host that was never deployed
-to (a database host that judges rounds of a game host) is held against all hosts that were.
+to (a database host that judges rounds of a game host) is held against all hosts that were. What a sample was
+``measured_on`` nobody deploys: if a newer record of its host names another one, the sample is ``expired``.
 
 VERDICTS, weakest authority last: broken (ledger) > drift > error > fail > expired > inconclusive > waived > pass.
 Only pass (or a recorded, unexpired waiver of what is merely inconclusive or expired) opens. A check with no sample,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import hashlib
 import importlib
 import math
 import os
@@ -304,20 +305,24 @@ def _transaction(
 
 def _identity(driver: Any, cursor: Any) -> Dict[str, Any]:
     """Which database answered, and its clock: evidence of another cluster, or of a restored copy, must not count for
-    this one."""
+    this one. ``id`` changes with the cluster (initdb), with a restore to a point in time (timeline) and with a database
+    that was dropped and made again (oid); where the control file may not be asked, only with the last."""
     cursor.execute(
         "SELECT current_database(), current_user::text, current_setting('server_version'), now(), pg_is_in_recovery(),"
-        " current_setting('transaction_read_only')"
+        " current_setting('transaction_read_only'), (SELECT oid::bigint FROM pg_database WHERE datname = current_database())"
     )
-    name, user, version, now, standby, read_only = cursor.fetchone()
+    name, user, version, now, standby, read_only, oid = cursor.fetchone()
     cursor.execute("SAVEPOINT identity")
     try:
-        cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
-        system = cursor.fetchone()[0]
+        cursor.execute(
+            "SELECT s.system_identifier::text, c.timeline_id FROM pg_control_system() AS s, pg_control_checkpoint() AS c"
+        )
+        system, timeline = cursor.fetchone()
     except driver.Error:
         cursor.execute("ROLLBACK TO SAVEPOINT identity")
-        system = None
+        system = timeline = None
     return {
+        "id": hashlib.sha256(f"{system}/{timeline}/{oid}".encode()).hexdigest(),
         "name": name,
         "user": user,
         "server_version": version,

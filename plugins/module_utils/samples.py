@@ -18,6 +18,11 @@ def source(check: Mapping[str, Any]) -> str:
     return f"{sample.get('step')} {sample.get('leg')}{name}"
 
 
+def names_of(check: Mapping[str, Any]) -> List[str]:
+    """What the record of a check must carry under ``digests``: what was deployed, and what it was measured on."""
+    return [*(check.get("digests") or []), *(check.get("measured_on") or [])]
+
+
 def seq_of(record: Record) -> int:
     """The record's number in the ledger; 0 where it has none."""
     return int(record.get("seq") or 0)
@@ -90,6 +95,11 @@ def overtaken(check: Mapping[str, Any], record: Record, records: Sequence[Record
             seq, live = _newest_digest(name, records, holder) or (0, mine)
             if live != mine:
                 return "", f"the evidence is about {name} {mine[:12]}, on {holder} is {live[:12]} (ledger line {seq})"
+    for name in check.get("measured_on") or []:
+        mine = str(record["digests"][name])
+        seq, live = _newest_digest(name, records, host) or (0, mine)
+        if live != mine:
+            return "", f"the {name} of {host} is another one since ledger line {seq}: replaced, or restored from a copy"
     return "", ""
 
 

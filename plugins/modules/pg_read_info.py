@@ -94,7 +94,8 @@ row_count:
   returned: success
 database:
   description: >-
-    name, user, server_version, system_identifier (null when not permitted), now (ISO 8601), now_unix, standby, read_only.
+    id (changes when the database is another or a restored one), name, user, server_version, system_identifier (null when
+    not permitted), now (ISO 8601), now_unix, standby, read_only.
   type: dict
   returned: success
 """

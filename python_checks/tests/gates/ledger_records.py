@@ -8,6 +8,7 @@ from typing import Any
 
 NOW = datetime(2026, 2, 21, 20, 0, tzinfo=UTC)
 OLD_LUA, NEW_LUA, OTHER_LUA = "a" * 64, "b" * 64, "c" * 64
+DATABASE, OTHER_DATABASE = "e" * 64, "f" * 64
 
 PAIR = {
     "r1_id": 1,
@@ -29,6 +30,7 @@ GATE: dict[str, Any] = {
             "asks": "Is there one complete pair played after the load?",
             "sample": {"step": "1.7", "leg": "verify", "name": "pairs"},
             "digests": ["webhook_lua"],
+            "measured_on": ["database"],
             "after": ["1.6/action"],
             "rows": "pairs",
             "distinct": ["r1_id", "r2_id"],
@@ -84,7 +86,7 @@ def step(seq: int, where: str, result: Any, *, minutes_ago: float = 10, **more: 
         "host": "slomix-vm",
         "operator": "ana@desk",
         "result": result,
-        "digests": {"webhook_lua": NEW_LUA},
+        "digests": {"webhook_lua": NEW_LUA, "database": DATABASE},
         **more,
     }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
+from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, samples
 
 from python_checks.gates import files, text
 from python_checks.gates.status import Row
@@ -41,14 +41,14 @@ def rollout(tmp_path: Path, folder: Path) -> Rollout:
 
 def prove(folder: Path, gate: str) -> None:
     """Record the good sample of each check of a real gate, once per sample, for its one host."""
-    samples: dict[tuple[Any, ...], dict[str, Any]] = {}
+    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
     for check in files.load_gate(gate)["checks"]:
         sample = check["sample"]
         key = (sample["step"], sample["leg"], sample.get("name"))
-        record = samples.setdefault(key, {"result": {}, "digests": {}})
+        record = seen.setdefault(key, {"result": {}, "digests": {}})
         record["result"] |= check["good"]
-        record["digests"] |= {name: "a" * 64 for name in check.get("digests") or []}
-    for (step, leg, name), record in samples.items():
+        record["digests"] |= {name: "a" * 64 for name in samples.names_of(check)}
+    for (step, leg, name), record in seen.items():
         body = {"kind": "step", "check": False, "phase": int(step[0]), "step": step, "leg": leg, "name": name}
         ledger.append(str(folder), {**body, "host": "a-host", **record})
 

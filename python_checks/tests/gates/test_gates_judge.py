@@ -11,7 +11,20 @@ import pytest
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import EXIT_CODES, OPENS, ORDER, judge, worst
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger_records import GATE, NOW, OLD_LUA, OTHER_LUA, deployed, gate, pair, pairs, step
+from ledger_records import (
+    DATABASE,
+    GATE,
+    NEW_LUA,
+    NOW,
+    OLD_LUA,
+    OTHER_DATABASE,
+    OTHER_LUA,
+    deployed,
+    gate,
+    pair,
+    pairs,
+    step,
+)
 
 
 def verdict_of(records: list[dict[str, Any]], made: dict[str, Any] | None = None, **more: Any) -> str:
@@ -150,6 +163,31 @@ SITUATIONS: dict[str, tuple[str, list[dict[str, Any]]]] = {
             step(3, "1.7/verify/pairs", {"failed": True}),
         ],
     ),
+    "another step saw the same database since": (
+        "pass",
+        [deployed(), pairs(2, pair()), step(3, "0.4/verify", {}, digests={"database": DATABASE})],
+    ),
+    "the database was restored since": (
+        "expired",
+        [deployed(), pairs(2, pair()), step(3, "0.4/verify", {}, digests={"database": OTHER_DATABASE})],
+    ),
+    "the database was restored and the pair measured again": (
+        "pass",
+        [
+            deployed(),
+            step(2, "0.4/verify", {}, digests={"database": OTHER_DATABASE}),
+            pairs(3, pair()),
+        ],
+    ),
+    "another host has another database": (
+        "pass",
+        [
+            deployed(),
+            pairs(2, pair()),
+            step(3, "0.4/verify", {}, host="second-vm", digests={"database": OTHER_DATABASE}),
+        ],
+    ),
+    "the database is not known": ("inconclusive", [deployed(), pairs(2, pair(), digests={"webhook_lua": NEW_LUA})]),
     "waived: nobody plays": ("waived", [deployed(), pairs(2), waiver(3)]),
     "waived: too old": ("waived", [deployed(minutes_ago=30001), pairs(2, pair(), minutes_ago=30000), waiver(3)]),
     "waived for another gate": ("inconclusive", [deployed(), pairs(2), waiver(3, gate_name="phase0")]),

@@ -109,7 +109,8 @@ def verdicts(gate: dict[str, Any], files: dict[str, Any], halves: dict[str, Any]
         },
     ]
     if halves is not None:
-        last = {"step": "4.3", "name": "halves", "host": "vm", "digests": {"writer_lua": "aa"}, "result": halves}
+        last = {"step": "4.3", "name": "halves", "host": "vm", "result": halves}
+        last["digests"] = {"writer_lua": "aa", "database": "bb"}
         records.append({**base, "seq": 3, **last})
     checks = judge(json.loads(json.dumps(gate)), json.loads(json.dumps(records)), now=NOW).checks
     return {one.id: one for one in checks}
