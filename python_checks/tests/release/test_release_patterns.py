@@ -6,23 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.slomix.timetracking.plugins.module_utils import logwindow
 
-HOOK = "luascripts/stats_discord_webhook.lua"
+from python_checks.tests.halves import HOOK, console_patterns
+
 API = "Lua 5.4 API: ^$et_RunFrame error running lua script: "
 
 
 @pytest.fixture(scope="module")
-def patterns(root: Path) -> dict[str, str]:
-    role = yaml.safe_load((root / "roles/round_pairs/defaults/main.yml").read_text())
-    assert role["round_pairs_lua_file"] == HOOK
-    escaped = "{{ round_pairs_lua_file | regex_escape }}"
-    not_other = role["round_pairs_not_other"].replace(escaped, re.escape(HOOK))
-    return {
-        name: text.replace("{{ round_pairs_not_other }}", not_other).replace(escaped, re.escape(HOOK))
-        for name, text in role["round_pairs_console_patterns"].items()
-    }
+def patterns() -> dict[str, str]:
+    return console_patterns()
 
 
 def counts(patterns: dict[str, str], path: Path) -> dict[str, int]:
