@@ -5,6 +5,9 @@ otherwise. It lives as long as the ansible-playbook process it names. A *keeper*
 waits for that process and empties the file, however it ended: finished, failed, interrupted or killed. Every change is
 made under flock on the file, so of two operators at once one gets it.
 
+What else is to be done at the end of a run (the hosts that it took are freed, see host_lock.py) is left to a process of
+the same kind, by ``at_end``.
+
 Only when the keeper is gone too (power cut, reboot, a control group that was killed whole) a holder is left over. It
 is *stale* where that can be proven: same boot and process-id namespace and no such process, or the same machine after
 a reboot. A holder on another controller (a shared evidence folder) is *unseen*. Both are broken by name only, so that
@@ -26,12 +29,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterator, Mapping, Optional
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 FILE = "rollout.lock"
 UNREADABLE = "unreadable"
 FREE, MINE, HELD, ENDED, STALE, UNSEEN = "free", "mine", "held", "ended", "stale", "unseen"
 POLL_S = 0.2
+END_TRIES, END_PAUSE_S, END_LIMIT_S = 3, 2.0, 30.0
 
 
 class LockError(RuntimeError):
@@ -141,21 +145,35 @@ def look(folder: str) -> Optional[Holder]:
         return _content(handle)
 
 
+def at_end(me: Holder, command: Sequence[str], script: str) -> int:
+    """Have ``command`` run once the run ``me`` is over, however it ends, with the file ``script`` as its input; returns
+    the process id of who waits. A command that fails is tried again; what it prints is dropped."""
+    job = json.dumps({"command": list(command), "script": os.path.abspath(script)}).encode("utf-8")
+    # By pipe: a connection's options may name what is shown to nobody, and a process's words are seen by all.
+    return _detached(["after", str(me.process), str(me.process_ticks)], job)
+
+
 def refusal(holder: Holder, state: str, asked: str = "") -> str:
     """Why the site cannot be had, and what to do."""
+    remedy = "wait until it has ended"
+    if state != HELD:
+        remedy = (
+            "make sure there that it has ended, " if state == UNSEEN else ""
+        ) + f"look at what it left (rollout log, rollout status), then run again with -e break_lock={holder.name}"
+    return f"{obstacle(holder, state, asked)} Next: {remedy}"
+
+
+def obstacle(holder: Holder, state: str, asked: str = "") -> str:
+    """Why the site cannot be had: who has it, since when, and whether that still runs."""
     what = f"{holder.purpose} of {holder.operator} has had this site for {age(holder.since)}: {holder.name}"
     wrong = f" (break_lock={asked} names another)" if asked and asked != holder.name else ""
     where = f"process {holder.process} on {holder.place.host or 'an unknown host'}"
-    breaks = f"look at what it left (rollout log, rollout status), then run again with -e break_lock={holder.name}"
     if state == HELD:
         said = " A lock whose holder runs cannot be broken." if asked else ""
-        return f"{what}. Its {where} is running; one rollout at a time.{said} Next: wait until it has ended"
+        return f"{what}. Its {where} is running; one rollout at a time.{said}"
     if state == UNSEEN:
-        return (
-            f"{what}{wrong}. Whether its {where} still runs cannot be seen from here. Next: make sure there that it has"
-            f" ended, {breaks}"
-        )
-    return f"{what}{wrong}. It is stale: its {where} has ended without giving it back. Next: {breaks}"
+        return f"{what}{wrong}. Whether its {where} still runs cannot be seen from here."
+    return f"{what}{wrong}. It is stale: its {where} has ended without giving it back."
 
 
 def age(since: str, now: Optional[datetime] = None) -> str:
@@ -235,24 +253,32 @@ def _write(handle: int, fields: Optional[Mapping[str, Any]]) -> None:
 
 
 def _keeper(folder: str, me: Holder) -> int:
-    """Start the keeper in a session of its own, with nothing of ours open; returns its process id."""
-    words = [os.path.abspath(folder), me.name, str(me.process), str(me.process_ticks)]
+    """Start the keeper; returns its process id."""
+    return _detached(["keep", str(me.process), str(me.process_ticks), os.path.abspath(folder), me.name])
+
+
+def _detached(words: Sequence[str], job: bytes = b"") -> int:
+    """This file as a process in a session of its own, with nothing of ours open; returns its process id."""
+    agent = os.environ.get("SSH_AUTH_SOCK")
     started = subprocess.Popen(
         [sys.executable, "-I", os.path.abspath(__file__), *words],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if job else subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
-        env={"PATH": os.defpath},
+        env={"PATH": os.defpath, **({"SSH_AUTH_SOCK": agent} if job and agent else {})},
         start_new_session=True,
     )
+    if started.stdin is not None:
+        with started.stdin as pipe:
+            pipe.write(job)
     # It outlives the worker that started it, on purpose; Python would warn of that.
     started.returncode = 0
     return started.pid
 
 
-def keep(folder: str, name: str, process: int, ticks: int) -> None:
-    """Wait until the process is gone, then free what it held."""
+def _outlive(process: int, ticks: int) -> None:
+    """Wait until the process is gone."""
     with contextlib.suppress(OSError, AttributeError):
         handle = os.pidfd_open(process)
         try:
@@ -262,9 +288,35 @@ def keep(folder: str, name: str, process: int, ticks: int) -> None:
             os.close(handle)
     while _runs(process, ticks):
         time.sleep(POLL_S)
+
+
+def keep(process: int, ticks: int, folder: str, name: str) -> None:
+    """Wait until the process is gone, then free what it held."""
+    _outlive(process, ticks)
     with contextlib.suppress(LockError):
         release(folder, name)
 
 
+def after(process: int, ticks: int, job: Mapping[str, Any]) -> None:
+    """Wait until the process is gone, then run the job (see at_end)."""
+    _outlive(process, ticks)
+    for _ in range(END_TRIES):
+        with contextlib.suppress(OSError, subprocess.SubprocessError), open(job["script"], "rb") as script:
+            done = subprocess.run(
+                job["command"],
+                stdin=script,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=END_LIMIT_S,
+                check=False,
+            )
+            if done.returncode == 0:
+                return
+        time.sleep(END_PAUSE_S)
+
+
 if __name__ == "__main__":
-    keep(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    if sys.argv[1] == "keep":
+        keep(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])
+    else:
+        after(int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.stdin.buffer.read()))

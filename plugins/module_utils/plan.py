@@ -10,6 +10,7 @@ Shape (playbooks/plan/plan.yml)::
         requires: []                # numbers of phases whose gates must have passed
         gate: phase0                # file under gates/
         playbook: phase0.yml        # file under playbooks/
+        run_with: -e decision=x     # (none) options without which the playbook refuses, for `rollout status` to name
         revert_alone: false         # (false) whether it may be led back while phases that require it stand
         steps:
           - id: "0.1"               # phase.number, in order
@@ -27,7 +28,7 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 STATES = ("built", "planned")
 LEGS = ("action", "verify", "revert")
-PHASE_KEYS = frozenset({"phase", "title", "state", "requires", "gate", "playbook", "revert_alone", "steps"})
+PHASE_KEYS = frozenset({"phase", "title", "state", "requires", "gate", "playbook", "run_with", "revert_alone", "steps"})
 STEP_KEYS = frozenset({"id", "slug", "title", "hosts", *LEGS})
 
 
@@ -91,6 +92,8 @@ def _phase_problems(item: Mapping[str, Any], count: int) -> List[str]:
         found.append(f"{label}: state is built or planned, found {state!r}")
     if not isinstance(item.get("revert_alone", False), bool):
         found.append(f"{label}: revert_alone is true or false, found {item['revert_alone']!r}")
+    if not isinstance(item.get("run_with", ""), str):
+        found.append(f"{label}: run_with is one text of options, found {item['run_with']!r}")
     for needed in item.get("requires") or []:
         if isinstance(needed, bool) or not isinstance(needed, int) or not 0 <= needed < count:
             found.append(f"{label}: requires the phase {needed!r}, which is not in the plan")

@@ -6,11 +6,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from python_checks.gates.options import DEFAULT_EVIDENCE, evidence_options, named_evidence, site_options
+from python_checks.gates.options import evidence_folder, evidence_options, site_options
 
 # `rollout evidence verify`: the ledger could not be looked at, which is neither intact nor broken.
 UNREADABLE = 2
@@ -18,14 +20,14 @@ UNREADABLE = 2
 
 def register(commands: Any) -> None:
     """Add the subcommands of this group."""
-    common = evidence_options()
+    common, site = evidence_options(), site_options()
     one = commands.add_parser(
-        "status", parents=[common], help="the plan's steps with state, verdict, age and the next thing to do"
+        "status", parents=[common, site], help="the plan's steps with state, verdict, age and the next thing to do"
     )
-    one.set_defaults(run=_status)
+    one.set_defaults(run=_sited(_status))
     one = commands.add_parser(
         "gate",
-        parents=[common, site_options()],
+        parents=[common, site],
         help="judge a phase's gate on what is recorded; with --wait measure anew until it is decided",
         description="Exit code: 0 pass, 1 fail, 2 error, 3 inconclusive or expired, 4 blocked, 5 waived.",
     )
@@ -38,33 +40,48 @@ def register(commands: Any) -> None:
     one.add_argument("--every", type=_duration, default=60.0, metavar="SECONDS", help="between two measurements (60)")
     one.add_argument("phase", type=int, metavar="PHASE")
     one.add_argument("--json", action="store_true", help="the verdict as JSON")
-    one.set_defaults(run=_gate)
-    one = commands.add_parser("log", parents=[common], help="the ledger's records, newest last")
+    one.set_defaults(run=_sited(_gate))
+    one = commands.add_parser("log", parents=[common, site], help="the ledger's records, newest last")
     one.add_argument("-n", type=_count, default=20, metavar="COUNT", help="so many of the newest (20)")
-    one.set_defaults(run=_log)
+    one.set_defaults(run=_sited(_log))
     evidence = commands.add_parser("evidence", help="verify, show or repair the evidence ledger").add_subparsers(
         metavar="ACTION", required=True
     )
-    one = evidence.add_parser("verify", parents=[common], help="exit code: 0 intact, 1 broken, 2 could not judge")
+    one = evidence.add_parser("verify", parents=[common, site], help="exit code: 0 intact, 1 broken, 2 could not judge")
     one.add_argument(
         "--signers", metavar="FILE", help="require a valid signature by a key in this allowed-signers file"
     )
-    one.set_defaults(run=_verify)
-    one = evidence.add_parser("sign", parents=[common], help="sign the newest record with an ssh key")
+    one.set_defaults(run=_sited(_verify))
+    one = evidence.add_parser("sign", parents=[common, site], help="sign the newest record with an ssh key")
     one.add_argument(
         "--key", required=True, metavar="FILE", help="path of the private key, or of the public one in the agent"
     )
-    one.set_defaults(run=_sign)
-    one = evidence.add_parser("show", parents=[common], help="one record as JSON")
+    one.set_defaults(run=_sited(_sign))
+    one = evidence.add_parser("show", parents=[common, site], help="one record as JSON")
     one.add_argument("seq", type=_count, metavar="SEQ", help="number of the record, see rollout log")
-    one.set_defaults(run=_show)
+    one.set_defaults(run=_sited(_show))
     one = evidence.add_parser(
-        "repair", parents=[common], help="set a line aside that a crash cut in its middle, and record that"
+        "repair", parents=[common, site], help="set a line aside that a crash cut in its middle, and record that"
     )
-    one.set_defaults(run=_repair)
+    one.set_defaults(run=_sited(_repair))
     plan = commands.add_parser("plan", help="the plan as data").add_subparsers(metavar="ACTION", required=True)
     one = plan.add_parser("lint", help="refuse an unsound plan and gates that cannot fail")
     one.set_defaults(run=_lint)
+
+
+def _sited(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """``command``, which ends with a sentence where the inventory that was named does not tell the ledger's folder."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        from python_checks.run.site import SiteError
+
+        try:
+            return command(arguments)
+        except SiteError as error:
+            print(f"nothing was looked at: {error}", file=sys.stderr)
+            return UNREADABLE
+
+    return run
 
 
 def _duration(text: str) -> float:
@@ -81,35 +98,31 @@ def _count(text: str) -> int:
     return number
 
 
-def evidence_dir(arguments: argparse.Namespace) -> Path:
-    """The ledger's folder: option, environment, or the demo's below the checkout."""
-    from python_checks.gates.files import ROOT
-
-    named = named_evidence(arguments)
-    return Path(named) if named else ROOT / DEFAULT_EVIDENCE
-
-
 def _status(arguments: argparse.Namespace) -> int:
     from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
-    from python_checks.gates import files, text
-    from python_checks.gates.evidence import fault
-    from python_checks.gates.locking import standing
+    from python_checks.gates import advice, files, text
+    from python_checks.gates.evidence import trouble
+    from python_checks.gates.locking import occupied
     from python_checks.gates.status import status
 
-    folder = evidence_dir(arguments)
-    broken = fault(folder)
+    folder = evidence_folder(arguments)
+    broken, mend = trouble(folder)
     plan = files.load_plan()
     gates = {name: files.load_gate(name) for name in files.gate_names()}
     rows = status(plan, gates, ledger.read(str(folder)), now=datetime.now(UTC), ledger_fault=broken)
+    held = occupied(folder)
+    if held.line and not held.breaks:
+        rows = [replace(row, next="") for row in rows]
+    place = advice.Place(tuple(arguments.inventory or ()), arguments.evidence or "", held.breaks)
     print(f"{plan['plan']} ({plan['version']}), evidence in {folder}")
-    if broken:
-        print(
-            f"THE LEDGER IS BROKEN: {broken}. Every phase is blocked. Run: rollout evidence verify --evidence {folder}"
-        )
-    running = standing(folder)
-    if running:
-        print(running)
+    for found, todo in (
+        (broken and f"THE LEDGER IS BROKEN: {broken}. Every phase is blocked.", mend),
+        (held.line, held.next),
+    ):
+        if found:
+            print("\n".join(text.notice_lines(found, advice.placed(todo, place))))
+    rows = [replace(row, next=advice.placed(row.next, place)) for row in rows]
     print("\n".join(text.status_lines(rows, colour=sys.stdout.isatty())))
     return 0
 
@@ -131,7 +144,7 @@ def _gate(arguments: argparse.Namespace) -> int:
         from python_checks.run.waiting import wait
 
         return wait(phase, arguments)
-    folder = evidence_dir(arguments)
+    folder = evidence_folder(arguments)
     verdict = judge_gate(phase["gate"], ledger.read(str(folder)), now=datetime.now(UTC), ledger_fault=fault(folder))
     if arguments.json:
         print(json.dumps(verdict.as_dict(), indent=2))
@@ -152,7 +165,7 @@ def _log(arguments: argparse.Namespace) -> int:
     from python_checks.gates import text
     from python_checks.gates.evidence import fault
 
-    folder = evidence_dir(arguments)
+    folder = evidence_folder(arguments)
     records = ledger.read(str(folder))
     print("\n".join(text.log_lines(records[-arguments.n :])) if records else f"nothing is recorded in {folder}")
     broken = fault(folder)
@@ -164,7 +177,7 @@ def _log(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
-    folder = evidence_dir(arguments)
+    folder = evidence_folder(arguments)
     if not folder.is_dir():
         print(f"{folder} does not exist, so there is nothing to verify; name the folder with --evidence")
         return UNREADABLE
@@ -203,7 +216,7 @@ def _sign(arguments: argparse.Namespace) -> int:
     from python_checks.gates import signing
     from python_checks.gates.evidence import fault
 
-    folder = evidence_dir(arguments)
+    folder = evidence_folder(arguments)
     broken = fault(folder)
     if broken:
         print(f"not signed: {broken}")
@@ -219,7 +232,7 @@ def _sign(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
-    folder = evidence_dir(arguments)
+    folder = evidence_folder(arguments)
     records = ledger.read(str(folder))
     if arguments.seq > len(records):
         print(f"there is no record {arguments.seq} in {folder}; it holds {len(records)}")
@@ -232,7 +245,7 @@ def _repair(arguments: argparse.Namespace) -> int:
     from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
     try:
-        record = ledger.repair(str(evidence_dir(arguments)))
+        record = ledger.repair(str(evidence_folder(arguments)))
     except ledger.LedgerError as error:
         print(f"not repaired: {error}")
         return 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
+from python_checks.gates.advice import COMMAND
 from python_checks.gates.files import PLAN_DIR
 
 # Task variables reach an action plugin as they stand in the inventory; this is its templar's method that resolves them.
@@ -38,7 +39,16 @@ def groups(variables: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def fault(folder: Path) -> str:
     """What is wrong with the ledger; "" when it is intact or not begun."""
+    return trouble(folder)[0]
+
+
+def trouble(folder: Path) -> tuple[str, str]:
+    """(what is wrong with the ledger, what to do about it); two empty texts when it is intact or not begun."""
     try:
-        return ledger.verify(str(folder)).fault
+        state = ledger.verify(str(folder))
     except (ledger.LedgerError, OSError) as error:
-        return str(error)
+        return str(error), "make the folder and its files readable to yourself; then run rollout evidence verify"
+    if not state.fault:
+        return "", ""
+    todo = ledger.advice(state)
+    return state.fault, todo if COMMAND.search(todo) else f"{todo}; then check it: rollout evidence verify"

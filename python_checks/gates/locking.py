@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,37 @@ def obstacle(folder: Path) -> str:
     return "" if holder is None or state in (lock.FREE, lock.MINE, lock.ENDED) else lock.refusal(holder, state)
 
 
+@dataclass(frozen=True)
+class Occupied:
+    """Who has the site, for people: ``line`` says who and since when, ``next`` what to do; "" when nobody has it.
+    ``breaks`` is the name by which a lock that was left over is pushed aside; "" where that is not to be done."""
+
+    line: str = ""
+    next: str = ""
+    breaks: str = ""
+
+
 def standing(folder: Path) -> str:
-    """One line for the status screen: who has the site; "" when nobody does."""
+    """One line: who has the site, and since when; "" when nobody does."""
+    return occupied(folder).line
+
+
+def occupied(folder: Path) -> Occupied:
+    """Who has the site now. Writes nothing."""
     try:
         holder = lock.look(str(folder))
     except lock.LockError as error:
-        return f"THE LOCK: {error}"
+        return Occupied(f"THE LOCK: {error}", "mend that, then look again: rollout status")
     state = lock.state_of(holder, "", lock.place())
     if holder is None or state in (lock.FREE, lock.ENDED):
-        return ""
+        return Occupied()
     if state == lock.HELD:
-        return f"running now: {holder.purpose} by {holder.operator} for {lock.age(holder.since)} ({holder.name})"
-    return f"LOCKED: {lock.refusal(holder, state)}"
+        since = f"since {holder.since}, {lock.age(holder.since)} ago"
+        line = f"running now: {holder.purpose} by {holder.operator} {since} ({holder.name})"
+        return Occupied(line, "wait until it has ended, then look again: rollout status")
+    first = "make sure there that it has ended, then " if state == lock.UNSEEN else ""
+    return Occupied(
+        f"LOCKED: {lock.obstacle(holder, state)}",
+        f"{first}look at what it left: rollout log; what is to be done below names the lock, which pushes it aside",
+        holder.name,
+    )

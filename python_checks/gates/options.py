@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 
 DEFAULT_EVIDENCE = "evidence/demo"
 ENVIRONMENT = "ROLLOUT_EVIDENCE_DIR"
@@ -15,7 +16,7 @@ def evidence_options() -> argparse.ArgumentParser:
     options.add_argument(
         "--evidence",
         metavar="DIR",
-        help=f"folder of the ledger (${ENVIRONMENT}, else {DEFAULT_EVIDENCE} of the checkout)",
+        help=f"folder of the ledger (else the inventory's, else ${ENVIRONMENT}, else {DEFAULT_EVIDENCE} of the checkout)",
     )
     return options
 
@@ -34,5 +35,22 @@ def site_options() -> argparse.ArgumentParser:
 
 
 def named_evidence(arguments: argparse.Namespace) -> str:
-    """The ledger's folder as option or environment name it; "" when neither does."""
-    return str(arguments.evidence or os.environ.get(ENVIRONMENT) or "")
+    """The ledger's folder as option or environment name it; "" when neither does, or when an inventory was named, which
+    is nearer than the environment."""
+    if arguments.evidence or getattr(arguments, "inventory", None):
+        return str(arguments.evidence or "")
+    return os.environ.get(ENVIRONMENT, "")
+
+
+def evidence_folder(arguments: argparse.Namespace) -> Path:
+    """The ledger's folder: option, inventory, environment, or the demo's below the checkout. Raises site.SiteError."""
+    from python_checks.gates.files import ROOT
+
+    named = named_evidence(arguments)
+    if named:
+        return Path(named)
+    if getattr(arguments, "inventory", None):
+        from python_checks.run.site import read_site
+
+        return read_site(arguments.inventory).evidence
+    return ROOT / DEFAULT_EVIDENCE

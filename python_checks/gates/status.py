@@ -1,23 +1,32 @@
-"""Where the rollout stands: the plan's steps as rows, from the plan, the gates and the ledger. Pure; commands.py
-shows
+"""Where the rollout stands: the plan's steps as rows, from the plan, the gates and the ledger. Pure; commands.py shows
 it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.slomix.timetracking.plugins.module_utils.judge import OPENS, GateVerdict, judge, worst
+from ansible_collections.slomix.timetracking.plugins.module_utils.judge import (
+    OPENS,
+    CheckVerdict,
+    GateVerdict,
+    judge,
+    worst,
+)
 
+from python_checks.gates import advice
 from python_checks.gates.files import phase_digests
+
+# More of them at once help nobody; the command named last shows them all.
+_MOST_SENTENCES = 3
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of the screen. ``verdict`` is "-" where there is nothing to judge yet; ``age_s`` is that of the newest
-    record."""
+    record; ``next`` is "" where nothing is to be done, or where a row before it says the same."""
 
     step: str
     title: str
@@ -59,10 +68,11 @@ def status(
             if gate
             else None
         )
-        rows += [_step_row(phase, step, verdict, records, now, waiting) for step in phase["steps"]]
-        rows.append(_gate_row(phase, verdict, records, now, waiting))
+        mine = [_step_row(phase, step, verdict, records, now, waiting) for step in phase["steps"]]
+        rows += _said_once(phase, [*mine, _gate_row(phase, verdict, records, now, waiting)])
         opened[number] = verdict is not None and verdict.verdict in OPENS
-    return rows
+    # Nothing of it can be done before the ledger is whole; whoever shows the fault says how to get there.
+    return [replace(row, next="") for row in rows] if ledger_fault else rows
 
 
 def last_hosts(records: Sequence[Mapping[str, Any]], gate: str) -> Mapping[str, Sequence[str]]:
@@ -90,16 +100,37 @@ def _step_row(
     waiting: Sequence[int],
 ) -> Row:
     mine = [record for record in records if record["kind"] == "step" and record.get("step") == step["id"]]
-    checks = (
-        [check for check in verdict.checks if _judges(check.evidence, check.id, step["id"], records)] if verdict else []
-    )
+    checks, proving = _checks_of(phase, step, verdict, records)
     own = worst(check.verdict for check in checks) if checks and mine else "-"
-    advice = (
-        "; ".join(dict.fromkeys(check.next for check in checks if check.verdict == own and check.next)) if mine else ""
-    )
-    if not mine and not waiting and step is phase["steps"][0]:
-        advice = f"ansible-playbook playbooks/{phase['playbook']}"
-    return Row(step["id"], step["title"], _state(mine, own), own, _age_s(mine, now), advice)
+    todo = "; ".join(check.next for check in checks if check.verdict == own) if mine and not proving else ""
+    if not _begun(phase, records) and not waiting and step is phase["steps"][0]:
+        todo = f"ansible-playbook playbooks/{phase['playbook']} {phase.get('run_with', '')}".rstrip()
+    state = _state(mine, own) + (f" by {proving}" if proving and mine else "")
+    return Row(step["id"], step["title"], state, own, _age_s(mine, now), todo)
+
+
+def _checks_of(
+    phase: Mapping[str, Any],
+    step: Mapping[str, Any],
+    verdict: GateVerdict | None,
+    records: Sequence[Mapping[str, Any]],
+) -> tuple[list[CheckVerdict], str]:
+    """The gate's checks of ``step``, and the id of the step that proves it ("" for itself).
+
+    A step without a check of its own is proven where the same verify leg is judged: one rehearsal proves four edits.
+    """
+    if verdict is None:
+        return [], ""
+    others = [other for other in phase["steps"] if other is not step and other["verify"] == step["verify"]]
+    for one in (step, *others):
+        checks = [check for check in verdict.checks if _judges(check.evidence, check.id, one["id"], records)]
+        if checks:
+            return checks, "" if one is step else str(one["id"])
+    return [], ""
+
+
+def _begun(phase: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> bool:
+    return any(record.get("kind") == "step" and record.get("phase") == phase["phase"] for record in records)
 
 
 def _judges(evidence: Sequence[int], check: str, step: str, records: Sequence[Mapping[str, Any]]) -> bool:
@@ -138,17 +169,29 @@ def _gate_row(
         for record in records
         if record.get("kind") == "verdict" and (record.get("result") or {}).get("gate") == phase["gate"]
     ]
-    begun = any(record.get("kind") == "step" and record.get("phase") == phase["phase"] for record in records)
+    state, todo = "judged" if recorded else "open", ""
     if verdict.verdict == "broken":
-        state, advice = "blocked", verdict.next
+        state = "blocked"
     elif waiting:
-        state, advice = "waits", f"gate {', '.join(str(one) for one in waiting)} first"
-    else:
-        state = "judged" if recorded else "open"
-        advice = verdict.next if verdict.verdict not in OPENS and begun else ""
-        if verdict.verdict in OPENS and (not recorded or recorded[-1]["result"].get("verdict") not in OPENS):
-            advice = f"record it: ansible-playbook playbooks/gate.yml -e phase={phase['phase']}"
-    return Row(name, phase["title"], state, verdict.verdict, _age_s(recorded, now), advice)
+        state = f"waits for {', '.join(str(one) for one in waiting)}"
+    elif verdict.verdict not in OPENS:
+        todo = verdict.next if _begun(phase, records) else ""
+    elif not recorded or recorded[-1]["result"].get("verdict") not in OPENS:
+        todo = f"record it: ansible-playbook playbooks/gate.yml -e phase={phase['phase']}"
+    return Row(name, phase["title"], state, verdict.verdict, _age_s(recorded, now), todo)
+
+
+def _said_once(phase: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
+    """The rows of a phase, each sentence of their advice at the first row that has it."""
+    said: set[str] = set()
+    made = []
+    for row in rows:
+        new = [part for part in advice.parts(row.next) if part not in said]
+        said |= set(new)
+        if len(new) > _MOST_SENTENCES:
+            new = [*new[:_MOST_SENTENCES], f"and what is shown by rollout gate {phase['phase']}"]
+        made.append(replace(row, next="; ".join(new)))
+    return made
 
 
 def _age_s(records: Sequence[Mapping[str, Any]], now: datetime) -> float | None:

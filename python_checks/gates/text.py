@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from python_checks.gates import advice
 from python_checks.gates.status import Row
 
 WIDTH = 118
@@ -61,15 +62,13 @@ def status_lines(rows: Sequence[Row], *, colour: bool = False) -> list[str]:
     shown = lines[:1]
     for row, line in zip(rows, lines[1:], strict=True):
         shown.append(paint(line, row.verdict, colour))
-        shown += textwrap.wrap(
-            f"next: {row.next}" if row.next else "",
-            WIDTH,
-            initial_indent=" " * 8,
-            subsequent_indent=" " * 14,
-            max_lines=3,
-            placeholder=" ...",
-        )
+        shown += advice.lines(row.next, WIDTH, 8)
     return shown
+
+
+def notice_lines(found: str, todo: str) -> list[str]:
+    """What stands in the way of everything, above the rows, and what to do about it."""
+    return [*textwrap.wrap(found, WIDTH), *advice.lines(todo, WIDTH, 8)]
 
 
 def verdict_lines(verdict: Mapping[str, Any], *, colour: bool = False, note: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from python_checks.gates.options import DEFAULT_EVIDENCE, evidence_options, named_evidence
+from python_checks.gates.options import evidence_folder, evidence_options, site_options
 
 WRITTEN, NOT_WRITTEN = 0, 2
 
@@ -19,7 +19,7 @@ def register(commands: Any) -> None:
     """Add the subcommand."""
     one = commands.add_parser(
         "report",
-        parents=[evidence_options()],
+        parents=[evidence_options(), site_options()],
         help="write steps, verdicts, evidence and coverage as one HTML file",
         description="Write one HTML file that needs nothing else: it can be mailed and read on a phone.",
         epilog="exit: 0 written, 2 could not be written",
@@ -29,12 +29,16 @@ def register(commands: Any) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from python_checks.gates.files import ROOT, PlanError
+    from python_checks.gates.files import PlanError
     from python_checks.report.model import collect
     from python_checks.report.page import page
+    from python_checks.run.site import SiteError
 
-    named = named_evidence(arguments)
-    folder = Path(named) if named else ROOT / DEFAULT_EVIDENCE
+    try:
+        folder = evidence_folder(arguments)
+    except SiteError as error:
+        print(f"{arguments.output} was not written: {error}", file=sys.stderr)
+        return NOT_WRITTEN
     if not folder.is_dir():
         print(
             f"{folder} does not exist, so there is nothing to report; name the folder with --evidence", file=sys.stderr
