@@ -111,16 +111,15 @@ def text(report: Any) -> str:
     from python_checks.shadow.decision import table
 
     found = asdict(report)
+    judged = table(report.decision, report.coverage)
     lines = [f"verdict   {report.verdict}"]
-    lines += _hanging("decision  ", f"{report.decision}: {words.DECISIONS[report.decision]}")
+    lines += _hanging("decision  ", f"{report.decision}: {next(words.outcome(row) for row in judged if row[''])}")
     settles = words.settles(found)
     if settles:
         lines += ["", "what would settle it"]
         for code, way in settles:
             lines += _hanging(f"  {code}  ", way)
-    rows = [
-        {key: value for key, value in row.items() if key != "remark"} for row in table(report.decision, report.coverage)
-    ]
+    rows = [{key: value for key, value in row.items() if key != "remark"} for row in judged]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
     lines += ["", "  ".join(name.ljust(width) for name, width in widths.items()).rstrip()]
     lines += ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]

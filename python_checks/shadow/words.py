@@ -18,12 +18,12 @@ from python_checks.shadow.pairs import MIN_SHARE
 UNKNOWN = "unknown"
 LISTED = 10
 DECISIONS = {
-    d.MAY_SWITCH: "the new timing may be shown alone; that can be taken back",
+    d.MAY_SWITCH: "the new timing may be shown alone",
     d.MAY_DELETE: "the new timing may be shown alone, and the old one could be deleted",
-    d.EXPLAIN: "old and new differ; no cutover before each cause is shown",
+    d.EXPLAIN: "old and new differ: no cutover as it stands",
     d.KEEP_DUAL: "keep showing both",
     d.INVESTIGATE: "keep showing both, and find out why Lua data is missing",
-    d.ROLL_BACK: "stop and roll the producer of the new timing back",
+    d.ROLL_BACK: "stop, the new timing is wrong",
 }
 """What each decision means."""
 CONDITIONS = {
@@ -75,7 +75,10 @@ def number(values: Any, name: str) -> float | None:
     value = values.get(name) if isinstance(values, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def seconds(value: float | None) -> str:
@@ -161,6 +164,11 @@ def settles(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Each code with what would settle it."""
     codes = found.get("codes")
     return [(str(code), str(text)) for code, text in codes.items()] if isinstance(codes, Mapping) else []
+
+
+def outcome(row: Mapping[str, str]) -> str:
+    """What a row of ``decision.table`` decides."""
+    return f"{DECISIONS.get(row['decision'], row['decision'])}; {row['remark']}"
 
 
 def condition(row: Mapping[str, str]) -> str:

@@ -116,7 +116,7 @@ def test_a_damaged_record_reads_unknown(data: hs.DataObject) -> None:
     assert "nan" not in str(told).split() and "inf" not in str(told).split()
 
 
-@pytest.mark.parametrize("value", [None, "7", True, math.nan, math.inf, [], {}])
+@pytest.mark.parametrize("value", [None, "7", True, math.nan, math.inf, 10**400, [], {}])
 def test_no_number_is_unknown(value: Any) -> None:
     assert words.number({"a": value}, "a") is None
     assert words.share(None) == words.seconds(None) == words.UNKNOWN
