@@ -45,7 +45,7 @@ def mark(folder: Path, *, checking: bool = False) -> dict[str, Any]:
         "place": _place(),
         # Our own lock says whether an earlier run of ours has ended; while somebody has it, that is not so.
         "controller": "checking" if checking and obstacle(folder) else controller(folder),
-        "evidence": str(folder),
+        "evidence": os.path.realpath(folder),
         "head": "" if head == ledger.GENESIS else head,
     }
 
@@ -54,7 +54,7 @@ def controller(folder: Path) -> str:
     """Which evidence folder on which machine, as a digest: equal only for runs that one site's lock keeps apart."""
     here = lock.place()
     try:
-        inode = os.stat(folder / lock.FILE).st_ino
+        inode = (folder / lock.FILE).stat().st_ino
     except OSError:
         inode = 0
     words = [here.host, here.machine, os.path.realpath(folder), inode]
@@ -83,6 +83,14 @@ def holder_of(found: Mapping[str, Any]) -> tuple[lock.Holder, str]:
         since = datetime.now(UTC) - timedelta(seconds=held_s)
         holder = replace(holder, since=since.isoformat(timespec="seconds"))
     return holder, lock.state_of(holder, run_id(), lock.Place(**_place()))
+
+
+def refusal(found: Mapping[str, Any], asked: str = "") -> str:
+    """Why a host cannot be had, and what to do: lock.refusal with the place of the holder's evidence."""
+    holder, state = holder_of(found)
+    evidence = found["holder"].get("evidence")
+    told, following, advice = lock.refusal(holder, state, asked).rpartition(" Next: ")
+    return f"{told}{f' It records in {evidence} there.' if evidence else ''}{following}{advice}"
 
 
 def unknown(previous: Mapping[str, Any] | None, me: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> str:

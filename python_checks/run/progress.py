@@ -20,7 +20,7 @@ from python_checks.gates.text import WIDTH
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 _RANK = ("skipped", "ok", "changed", "FAILED")
 _PAINT = {"changed": "33", "FAILED": "31", "ok": "32"}
-_REFUSERS = ("rollout_require", "rollout_lock", "rollout_way_back")
+_REFUSERS = ("rollout_require", "rollout_lock", "rollout_way_back", "site_lock")
 _LONGEST_MESSAGE_LINES = 12
 _LONGEST_OUTPUT = 600
 
