@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.slomix.timetracking.plugins.module_utils.embed_check import plain
+
 from python_checks.formulas import PlayerRound, headshot_kill_rate, session_metrics
 
 METRICS = ("frag_potential", "survival_rate", "damage_efficiency")
@@ -124,13 +126,13 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
     by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         for name in str(row["names"] or "").split("\n"):
-            by_name[_plain(name)].append(row)
+            by_name[plain(name)].append(row)
     places: list[dict[str, Any]] = []
     listed: list[Mapping[str, Any]] = []
     for number, match in enumerate(lines, start=1):
         shown = match["percent"]
         decimals = max(1, len(shown.partition(".")[2]))
-        candidates = by_name.get(_plain(match["name"]), [])
+        candidates = by_name.get(plain(match["name"]), [])
         fitting = [row for row in candidates if agrees(float(shown), _rate(row), decimals)]
         listed += fitting or candidates
         places.append(
@@ -170,11 +172,6 @@ def _missing(rows: Sequence[Mapping[str, Any]], listed: Sequence[Mapping[str, An
 
 def _rate(row: Mapping[str, Any]) -> float:
     return headshot_kill_rate(row["headshot_kills"], row["kills"])
-
-
-def _plain(name: str) -> str:
-    """A name without the marks that a chat line escapes."""
-    return re.sub(r"[\\*_`~|]", "", name).strip()
 
 
 def graphs_text(sample: Mapping[str, Any]) -> str:

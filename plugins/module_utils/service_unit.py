@@ -16,6 +16,7 @@ PROPERTIES = (
     "MainPID",
     "NRestarts",
     "ExecMainStartTimestampMonotonic",
+    "InvocationID",
     "ExecStart",
 )
 JOURNAL_LINES = 40
@@ -27,7 +28,8 @@ RunCommand = Callable[[List[str]], Tuple[int, str, str]]
 
 
 def parse_show(text: str, now_unix: float, now_monotonic: float) -> Dict[str, Any]:
-    """``systemctl show`` as facts: load, active, pid (None when it does not run), started_unix, restarts, python."""
+    """``systemctl show`` as facts: load, active, pid (None when it does not run), started_unix, invocation (systemd's own
+    id of this start), restarts, python."""
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     active, sub = values.get("ActiveState", ""), values.get("SubState", "")
     pid = _whole(values.get("MainPID")) or None
@@ -44,6 +46,7 @@ def parse_show(text: str, now_unix: float, now_monotonic: float) -> Dict[str, An
         "running": active == "active" and sub == "running" and pid is not None,
         "pid": pid,
         "started_unix": started,
+        "invocation": values.get("InvocationID", ""),
         "restarts": _whole(values.get("NRestarts")),
         "python": python,
     }

@@ -1,31 +1,41 @@
 #!/usr/bin/python
 # Copyright: the etl-timetracking-rollout contributors
 # MIT licence (see LICENSE)
-"""Read what the website or the leaderboard shows, and compare it with what the database says."""
+"""Read what the website, the leaderboard or the session shows, and compare it with what the database says."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: shown_values_info
-short_description: Compare what the website or the leaderboard shows with what the database says
+short_description: Compare what the website, the leaderboard or the session shows with what the database says
 version_added: 0.1.0
 author: [the etl-timetracking-rollout contributors]
 description:
   - Reads JSON over HTTP on the host and compares it, on the controller, with rows of the database and the reference formulas.
   - With O(shows=graphs) the metrics of each player of each day, with O(shows=headshots) the places of the headshot
     leaderboard. Values agree within half of the last decimal shown.
+  - With O(shows=session) the embed of the newest session is held against Discord's limits and against both dead times of
+    each player. Discord's own copy of it, saved as O(file), may stand for an address.
 options:
   shows:
     description: What is read.
     type: str
-    choices: [graphs, headshots]
+    choices: [graphs, headshots, session]
     required: true
   url:
-    description: Where; C(DAY) in it stands for a day of O(rows).
+    description: Where; C(DAY) in it stands for a day of O(rows). Empty only with O(shows=session), where it names none.
     type: str
     required: true
+  file:
+    description: For O(shows=session), a message as JSON on the controller, with its C(embeds); read in place of O(url).
+    type: str
+    default: ''
+  wanted:
+    description: For O(shows=session), what the bot is set to show (new, both).
+    type: str
+    default: ''
   rows:
-    description: Rows of session_players.sql or headshot_kills.sql.
+    description: Rows of session_players.sql, headshot_kills.sql or session_display.sql.
     type: list
     elements: dict
     required: true
@@ -49,6 +59,14 @@ EXAMPLES = r"""
     shows: graphs
     url: http://127.0.0.1:7000/api/sessions/DAY/graphs
     rows: "{{ players.rows }}"
+
+- name: Hold an exported message against the database
+  slomix.timetracking.shown_values_info:
+    shows: session
+    url: ""
+    file: message.json
+    wanted: both
+    rows: "{{ session.rows }}"
 """
 
 RETURN = r"""
@@ -71,6 +89,22 @@ shown:
   description: Places shown; unequal, unmatched and unordered count what is wrong with them, missing names who is left out.
   returned: for headshots
   type: int
+source:
+  description: url, file or none.
+  returned: for session
+  type: str
+fault:
+  description: What is wrong with the embed; empty where nothing is, or where that is not known.
+  returned: for session
+  type: str
+shows:
+  description: new, both, old, mixed or unknown; with violation_count, mark_count, unequal, compared, telling, players and table.
+  returned: for session
+  type: str
+session:
+  description: Whether the values are those of the newest session, newest, older or unknown.
+  returned: for session
+  type: str
 text:
   description: The comparison as a sentence.
   returned: always
@@ -85,8 +119,10 @@ def main() -> None:
     """Run as an Ansible module: only the reading; the action plugin compares."""
     module = AnsibleModule(
         argument_spec={
-            "shows": {"type": "str", "choices": ["graphs", "headshots"], "required": True},
+            "shows": {"type": "str", "choices": ["graphs", "headshots", "session"], "required": True},
             "url": {"type": "str", "required": True},
+            "file": {"type": "str", "default": ""},
+            "wanted": {"type": "str", "default": ""},
             "rows": {"type": "list", "elements": "dict", "required": True},
             "timeout_s": {"type": "float", "default": 20.0},
             "urls": {"type": "dict", "default": {}},

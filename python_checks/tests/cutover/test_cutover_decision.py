@@ -125,7 +125,7 @@ def test_what_is_shown(probe: dict[str, Any], dual: Any, new_only: Any, wanted: 
     assert shown(probe, dual, new_only) == wanted
 
 
-@pytest.mark.parametrize("name", ["env_flag", "timing_display_info", "service_restart", "db_migration"])
+@pytest.mark.parametrize("name", ["env_flag", "timing_display_info", "service_restart", "service_watch", "db_migration"])
 def test_the_documents_match_the_options(run_module: Callable[..., dict[str, Any]], root: Path, name: str) -> None:
     tree = ast.parse((root / "plugins" / "modules" / f"{name}.py").read_text())
     texts = {
