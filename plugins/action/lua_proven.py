@@ -51,18 +51,19 @@ class ActionModule(ActionBase):
         phase = step.partition(".")[0]
         if not built or not wish:
             why = f"step {step} of {host} has recorded no candidate"
-            return self._missing(options, f"{why}; run playbooks/phase{phase}.yml")
+            return self._missing(options, f"{why}; run ansible-playbook playbooks/phase{phase}.yml")
         path = Path(options["build_dir"], "candidates", wish, Path(str(result["file"])).name)
         try:
             content = path.read_bytes()
         except OSError as error:
             return self._missing(
-                options, f"the candidate of step {step} is gone: {error}; run playbooks/phase{phase}.yml"
+                options,
+                f"the candidate of step {step} is gone: {error}; run ansible-playbook playbooks/phase{phase}.yml",
             )
         if sha256(content) != wish:
             text = f"{path} has the digest {sha256(content)}, recorded is {wish}"
             raise AnsibleActionFail(
-                f"{text}; somebody changed the candidate: remove it and run playbooks/phase{phase}.yml"
+                f"{text}; somebody changed the candidate: remove it and run ansible-playbook playbooks/phase{phase}.yml"
             )
         candidate = {**result, "candidate": {**built, "path": str(path.resolve())}}
         return {"changed": False, "found": True, "seq": acts[-1]["seq"], "candidate": candidate}

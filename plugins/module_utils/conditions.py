@@ -34,7 +34,7 @@ from typing import Any, Callable, Iterable, List, Mapping, Optional, Sequence, T
 
 ORDERED = ("lt", "le", "gt", "ge")
 OPERATORS = ("eq", "ne", *ORDERED, "in", "not_in", "between", "is_null", "contains", "lacks")
-LEAF_KEYS = frozenset({"path", "count", "op", "value", "than", "each", "unit", "say", "code", "next"})
+LEAF_KEYS = frozenset({"path", "count", "op", "value", "than", "each", "unit", "say", "code", "why", "next"})
 _WORDS = {
     "eq": "is",
     "ne": "is not",

@@ -27,12 +27,12 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.samples import
     overtaken,
     replanned,
     source,
+    stands,
 )
 
 DEFAULT_UNIT = "r1r2_pair"
 # Clocks of one machine do not run backwards by more than a correction of this size.
 CLOCK_TOLERANCE_S = 60
-_DRIFT_ADVICE = "look at the host: keep the change by deploying it, or deploy the recorded file again"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def find(
     Total: data or a gate of any shape gives a finding, at worst ``error``.
     """
     if record is None:
-        return nothing(check, gate)
+        return nothing(check, gate, records)
     try:
         age_s = int((now - datetime.fromisoformat(str(record.get("at")))).total_seconds())
         finding = _sound(check, record, records, host, age_s) or _decide(check, record)
@@ -90,10 +90,10 @@ def _sound(
     required = required_of(check)
     drifted = drift(check, records, host)
     if drifted:
-        return Finding("drift", "DRIFT", drifted, "what runs is what was deployed", advice=(_DRIFT_ADVICE,))
+        return Finding("drift", "DRIFT", drifted, "what runs is what was deployed", advice=_drift_advice(record))
     broken = failed_step(record, records)
     if broken:
-        return Finding("error", "STEP_FAILED", broken, required, advice=("mend the cause and run the phase again",))
+        return Finding("error", "STEP_FAILED", broken, required, advice=(_mend(record),))
     if age_s < -CLOCK_TOLERANCE_S:
         return Finding(
             "error",
@@ -118,6 +118,19 @@ def _sound(
         todo = f"run ansible-playbook playbooks/phase{record.get('phase')}.yml"
         return Finding("fail", "REVERTED", later, required, advice=(todo,))
     return Finding("expired", "STALE", later, required, advice=(_again(check, record),)) if later else None
+
+
+def _drift_advice(record: Record) -> Tuple[str, str]:
+    phase = record.get("phase")
+    return (
+        "somebody changed what runs outside of the rollout, and the file and both ways out are named by "
+        f"ansible-playbook playbooks/phase{phase}.yml --check",
+        f"after that run ansible-playbook playbooks/gate.yml -e phase={phase}",
+    )
+
+
+def _mend(record: Record) -> str:
+    return f"mend the cause, then run ansible-playbook playbooks/phase{record.get('phase')}.yml"
 
 
 def _again(check: Mapping[str, Any], record: Record) -> str:
@@ -166,16 +179,18 @@ def _decide_rows(check: Mapping[str, Any], record: Record, result: Mapping[str, 
     counted: Dict[str, List[Tuple[str, Outcome]]] = {}
     excluded: List[Tuple[str, str]] = []
     advice: List[str] = []
+    again = str(check.get("next", ""))
     for number, row in enumerate(rows):
         name = _identity(check, row, number)
-        condition = _exclusion(check, record, row, result) if name else {"code": "NO_IDENTITY"}
+        condition = _exclusion(check, record, row, result) or (None if name else {"code": "NO_IDENTITY"})
         if condition is None:
             counted.setdefault(name, []).append(_decide_sample(check, row, result))
         else:
             excluded.append((name or f"row {number}", str(condition["code"])))
-            advice.append(str(condition.get("next") or ""))
+            advice += [str(condition["next"])] if condition.get("next") else [str(condition.get("why") or ""), again]
     rank = ("pass", "between", "unknown", "fail")
     final = {name: max(found, key=lambda item: rank.index(item[0])) for name, found in counted.items()}
+    advice.sort(key=lambda text: text == again)
     return _weigh_rows(check, final, excluded, [text for text in dict.fromkeys(advice) if text])
 
 
@@ -209,7 +224,7 @@ def _weigh_rows(
                 required,
                 len(final),
                 extra,
-                (f"{missing} more {unit} needed: {'; '.join(wanted)}",),
+                (*([f"{missing} more are needed ({unit})"] if missing > 1 else []), *wanted),
             ),
         )
     return Finding("pass", "", found, required, len(final), extra)
@@ -240,9 +255,9 @@ def _exclusion(check: Mapping[str, Any], record: Record, row: Any, root: Any) ->
     for condition in check.get("where") or []:
         holds = evaluate(condition, row, root).holds
         if holds is None:
-            return {"code": f"{condition.get('code', 'EXCLUDED')}_UNKNOWN", "next": condition.get("next")}
+            return {**condition, "code": f"{condition.get('code', 'EXCLUDED')}_UNKNOWN"}
         if not holds:
-            return {"code": condition.get("code", "EXCLUDED"), "next": condition.get("next")}
+            return {**condition, "code": condition.get("code", "EXCLUDED")}
     settle = check.get("settle")
     if settle is not None:
         since = row.get(settle["field"])
@@ -252,10 +267,12 @@ def _exclusion(check: Mapping[str, Any], record: Record, row: Any, root: Any) ->
     return None
 
 
-def nothing(check: Mapping[str, Any], gate: Mapping[str, Any]) -> Finding:
-    """The finding where the ledger holds no record for the check."""
-    phase = gate.get("phase")
-    todo = f"run ansible-playbook playbooks/phase{phase}.yml, then playbooks/gate.yml -e phase={phase}"
+def nothing(check: Mapping[str, Any], gate: Mapping[str, Any], records: Sequence[Record] = ()) -> Finding:
+    """The finding where the ledger holds no record for the check: the phase is to be run, or, where the acts that the
+    sample comes ``after`` stand already, what the check itself asks for."""
+    acts = [str(act) for act in check.get("after") or [] if str(act).endswith("/action")]
+    done = bool(acts) and all(stands(act, records) for act in acts)
+    todo = str(check.get("next", "")) if done else f"run ansible-playbook playbooks/phase{gate.get('phase')}.yml"
     return replace(no_data(check, f"nothing is recorded of step {source(check)}", "NO_DATA"), advice=(todo,))
 
 

@@ -24,7 +24,8 @@ GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
         distinct: [r1_id, r2_id] # needed with rows: what identifies one; the same one twice counts once, as the worse
         where:                   # ([]) a row is a sample only if all of these hold; else it is listed under the code
           - {path: r1_start_unix, op: gt, than: $.loaded_unix, code: BEFORE_LOAD, next: play a new pair}
-          - {path: r2_fractional, op: eq, value: true, code: INTEGRAL_LIMIT, next: play one more fractional R2}
+          - {path: r2_fractional, op: eq, value: true, code: INTEGRAL_LIMIT, why: R1 took its whole time}
+          # next: what settles it where that is not the check's own next; why: the reason, in front of the check's next
         min_samples: 1           # (1) good ones that are needed, after exclusions
         sample_unit: r1r2_pair   # (r1r2_pair) what a row is called in messages
         fail_limit: 0            # (0) counted rows that may miss pass_if; more only with fail_limit_reason
@@ -35,7 +36,7 @@ GATE FILE (playbooks/plan/gates/<gate>.yml), defaults in parentheses::
         fail_if: {path: r2_links, op: eq, value: 0}  # (not pass_if) with it, what is neither is inconclusive
         no_data: inconclusive    # (inconclusive) or fail, with no_data_reason; pass only where severity is observe
         required: both rows are linked one to one    # (generated from pass_if) one sentence
-        next: play one R1 and R2 on the same map     # needed: what would settle it
+        next: play one R1 and R2 on the same map     # needed: what would settle it; commands whole, to be copied
 
         # The proof that the check can pass, and that it can fail.
         good:                    # needed: a result that passes
@@ -177,7 +178,8 @@ def judge(
         deciding = [check for check in critical if check.verdict == verdict]
         found = "; ".join(f"{check.id}: {check.found}" for check in deciding)
         required = "; ".join(f"{check.id}: {check.required}" for check in deciding)
-        advice = "" if verdict == "pass" else "; ".join(dict.fromkeys(check.next for check in deciding if check.next))
+        sentences = [part for check in deciding for part in check.next.split("; ") if part]
+        advice = "" if verdict == "pass" else "; ".join(dict.fromkeys(sentences))
     return GateVerdict(
         gate=str(gate.get("gate")),
         phase=gate.get("phase"),
@@ -209,7 +211,7 @@ def _judge_check(
         lost = f"the inventory has no group {group}"
         findings = {"": Finding("error", "NO_GROUP", lost, required_of(check), advice=("name the group as it is",))}
     if not findings:
-        findings = {"": nothing(check, gate)}
+        findings = {"": nothing(check, gate, records)}
     verdict = worst(finding.verdict for finding in findings.values())
     deciding = {host: finding for host, finding in findings.items() if finding.verdict == verdict}
     named = len(findings) > 1

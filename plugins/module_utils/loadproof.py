@@ -20,7 +20,7 @@ LOADED = "loaded"
 PENDING = "pending"
 FAILED = "failed"
 UNKNOWN = "unknown"
-NEXT_LOAD = "play, or wait for the next map load, then run playbooks/validate.yml -e phase=1"
+NEXT_LOAD = "play, or wait for the next map load, then measure again"
 
 Place = Tuple[str, int]
 """(path, byte offset) of a game init's first line."""
@@ -69,7 +69,7 @@ def prove(
         return Proof(
             FAILED,
             f"the server could not load {file}: {(failures or start_error)[-1].text}",
-            "run playbooks/rollback.yml -e phase=1, then look at the console",
+            "lead the phase back, then look at the console",
             signature=named or "",
         )
     if not any(console.same_file(name, file) for name in newest.loaded):

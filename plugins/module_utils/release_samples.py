@@ -83,7 +83,7 @@ def load_sample(seen: Mapping[str, Any], load: Mapping[str, Any], phase: int = 1
         guidance = f"{after.get('target')} holds the deployed release; {load.get('state')}: {load.get('reason')}"
     else:
         none = f"{after.get('target')} holds no deployed release (last: {after.get('wish') or 'none'})"
-        guidance = seen.get("drift") or f"{none}; run playbooks/phase{phase}.yml"
+        guidance = seen.get("drift") or f"{none}; run ansible-playbook playbooks/phase{phase}.yml"
     return {
         "changed": False,
         "predicted": bool(seen.get("predicted")),

@@ -115,6 +115,13 @@ def drift(check: Mapping[str, Any], records: Sequence[Record], host: str) -> str
     return ""
 
 
+def stands(act: str, records: Sequence[Record]) -> bool:
+    """Whether ``act`` ("1.6/action") was carried out and not led back: the newest act of its step is this one, whole."""
+    step = act.split("/")[0]
+    acts = [record for record in real_steps(records) if record.get("step") == step and record.get("leg") in ACTS]
+    return bool(acts) and acts[-1].get("leg") == "action" and not _failed(acts[-1])
+
+
 def _place(record: Record) -> Tuple[str, Any, Any]:
     return str(record.get("step")), record.get("leg"), record.get("name")
 

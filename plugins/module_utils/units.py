@@ -196,4 +196,4 @@ def guidance(name: str, state: str, facts: Optional[Facts], guess: Optional[str]
         )
     if state == BROKEN:
         return f"{found}; {required}; next: repair the unit file (`systemctl cat {name}`)"
-    return f"{found}; {required}; next: run playbooks/phase0.yml"
+    return f"{found}; {required}; next: run ansible-playbook playbooks/phase0.yml"

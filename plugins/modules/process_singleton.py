@@ -176,7 +176,7 @@ def guidance(script: str, seen: Dict[str, Any]) -> str:
             f"not ours to end"
         )
     pids = ", ".join(str(i["pid"]) for i in seen["instances"]) or "none"
-    return f"found: {seen['count']} ({pids}); {required}; next: run playbooks/phase0.yml"
+    return f"found: {seen['count']} ({pids}); {required}; next: run ansible-playbook playbooks/phase0.yml"
 
 
 @contextlib.contextmanager

@@ -225,7 +225,7 @@ def test_a_broken_ledger_outweighs_everything(name: str) -> None:
 
 def test_inconclusive_says_what_to_play() -> None:
     verdict = judge(GATE, [deployed(), pairs(2, pair(r2_limit_fractional=False))], now=NOW)
-    assert verdict.next == "1 more r1r2_pair needed: play one more R2 with a fractional limit"
+    assert verdict.next == "play one more R2 with a fractional limit"
     assert verdict.checks[0].excluded == (("r1_id=1 r2_id=2", "INTEGRAL_LIMIT"),)
 
 

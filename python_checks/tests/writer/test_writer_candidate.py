@@ -85,7 +85,7 @@ def test_merged_kept_and_found_by_its_digest(
         (9, 442450),
         (9, 400500),
     }
-    assert lost["failed"] and "run playbooks/phase2.yml" in lost["msg"]
+    assert lost["failed"] and "run ansible-playbook playbooks/phase2.yml" in lost["msg"]
 
     step = {"kind": "step", "check": False, "phase": 2, "step": "2.1", "leg": "action", "name": None, "host": "game"}
     digests = {"writer_candidate": built["candidate"]["sha256"]}
