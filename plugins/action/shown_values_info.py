@@ -62,8 +62,6 @@ class ActionModule(ActionBase):
     @staticmethod
     def _session(rows: Any, arguments: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         wanted = str(arguments.get("wanted") or "")
-        if answer["error"]:
-            sample = embed_check.unread(wanted, answer["error"])
-        else:
-            sample = embed_check.check(answer["body"], rows, wanted)
+        problem, body = answer["error"], answer["body"]
+        sample = embed_check.unread(wanted, problem) if problem else embed_check.check(body, rows, wanted)
         return {"source": answer["source"], **sample, "text": embed_check.sentence(sample)}
