@@ -128,6 +128,8 @@ pairs AS (
         END AS r2_limit_fractional,
         CASE
             WHEN r1.id IS NULL OR r1.round_number <> 1 OR r1.map_name IS DISTINCT FROM r2.map_name THEN 'NO_R1'
+            -- the bot pairs files within 45 minutes; the halves' starts are kept without a zone's change of clocks
+            WHEN COALESCE(r2.start_unix - r1.start_unix, r2.saved_s - r1.saved_s) > 45 * 60 THEN 'NO_R1'
             WHEN NOT r1.is_after_load THEN 'MIXED'
             WHEN r1.is_bot OR r2.is_bot THEN 'BOT'
             WHEN r1.round_status IS DISTINCT FROM 'completed' OR r2.round_status IS DISTINCT FROM 'completed' THEN 'STATUS'
