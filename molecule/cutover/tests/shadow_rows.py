@@ -16,12 +16,12 @@ PLAYERS = 8
 VERSION = "1.7.2"
 
 
-def statements() -> list[str]:
-    """INSERT statements; round ids start at 100001."""
+def statements(evenings: int = EVENINGS) -> list[str]:
+    """SQL statements; round ids start at 100001, and what is played afterwards gets higher ones, as on a living site."""
     spread = random.Random(7)
     found, round_id = list[str](), 100000
-    for evening in range(EVENINGS):
-        start = datetime(2026, 3, 1 + evening, 20, 0, tzinfo=UTC)
+    for evening in range(evenings):
+        start = datetime(2026, 3, 1, 20, 0, tzinfo=UTC) + timedelta(days=evening)
         for match in range(MATCHES):
             for half in (1, 2):
                 round_id += 1
@@ -59,7 +59,7 @@ def statements() -> list[str]:
                         f" player_name, spawn_count, death_count, dead_seconds) VALUES ('{stamp}', {half}, {round_id}, '{name}',"
                         f" {unix[1]}, '{guid}{'0' * 24}', 'player {player}', 6, 5, {dead})"
                     )
-    return found
+    return [*found, f"SELECT setval('rounds_id_seq', {round_id})"]
 
 
 if __name__ == "__main__":
