@@ -13,6 +13,7 @@ ERROR = 2
 SQL = Path(__file__).resolve().parents[2] / "playbooks" / "plan" / "sql" / "shadow_pairs.sql"
 BOT_NAMES = r"^\[BOT\]"
 MAX_ROWS = 200_000
+NEWEST_HALVES = 1000
 WIDTH = 80
 
 
@@ -34,6 +35,13 @@ def register(commands: Any) -> None:
     one.add_argument("--user", metavar="ROLE")
     one.add_argument("--passfile", metavar="FILE", help="password file in libpq's format, mode 0600")
     one.add_argument("--since", default="2026-02-20", metavar="DATE", help="rounds from this day on (2026-02-20)")
+    one.add_argument(
+        "--newest-halves",
+        type=int,
+        default=NEWEST_HALVES,
+        metavar="COUNT",
+        help=f"at most so many halves since then; with more there is no EQUIVALENT ({NEWEST_HALVES})",
+    )
     one.add_argument("--bot-name-regex", default=BOT_NAMES, metavar="REGEX")
     one.add_argument(
         "--margin-s",
@@ -94,7 +102,11 @@ def collect(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         found = pg.read(
             target,
             SQL.read_text(encoding="utf-8"),
-            {"since": arguments.since, "bot_name_regex": arguments.bot_name_regex},
+            {
+                "since": arguments.since,
+                "newest_halves": arguments.newest_halves,
+                "bot_name_regex": arguments.bot_name_regex,
+            },
             max_rows=MAX_ROWS,
         )
     except pg.PgError as problem:

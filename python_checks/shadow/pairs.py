@@ -11,8 +11,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ TRUSTED_VERSION = (1, 6, 3)
 """First webhook whose spawn data uses one clock (domain.md 4.6)."""
 OLD_STEP_S = 6.0
 """OLD dead time comes in steps of 0.1 minutes, and so does the played time."""
+UNKNOWN_SESSION = "unknown"
 MIN_PAIRS = 4
 MIN_SHARE = 0.8
 
@@ -44,6 +46,7 @@ COLUMNS = {
     "span_s": "round end minus round start, unix seconds",
     "class": "played, bot, cancelled, other_status; played when left out",
     "reconnected": "the player left and came back, or joined late",
+    "is_cut": "whether the window holds more halves than these rows; no when left out",
 }
 ALIASES = {
     "guid": "player_guid",
@@ -139,6 +142,8 @@ class Sample:
     left_out: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     """Reasons of the rows inside of the window."""
+    is_cut: bool = False
+    """The window holds more than was given: as time goes on other rounds would be compared, not more of them."""
 
     @property
     def usable(self) -> list[Round]:
@@ -192,6 +197,7 @@ def sample(rows: Iterable[Mapping[str, Any]]) -> Sample:
     result = Sample([])
     rounds: dict[str, Round] = {}
     for number, row in enumerate(rows, start=1):
+        result.is_cut = result.is_cut or _is_true(row, "is_cut")
         kind = _text(row, "class") or "played"
         if kind != "played":
             result.left_out[kind.upper()] += 1
@@ -211,7 +217,7 @@ def sample(rows: Iterable[Mapping[str, Any]]) -> Sample:
             ]
             result.left_out["REPEATED_ROW"] += 1
             continue
-        one.reconnected = one.reconnected or _text(row, "reconnected").lower() in ("1", "t", "true", "yes")
+        one.reconnected = one.reconnected or _is_true(row, "reconnected")
         one.rows.append(_pair(identity, player, row))
     ordered = sorted(rounds.values(), key=lambda r: r.order)
     # The window begins with the first round of a webhook whose spawn data can be believed.
@@ -233,7 +239,7 @@ def _round(identity: str, row: Mapping[str, Any]) -> Round:
     return Round(
         identity,
         (*order, sortable, identity),
-        _text(row, "session") or "unknown",
+        _evening(row),
         _text(row, "map"),
         int(number) if number in (1, 2) else None,
         _text(row, "lua_version"),
@@ -244,6 +250,18 @@ def _round(identity: str, row: Mapping[str, Any]) -> Round:
         pause,
         played_at=_text(row, "played_at"),
     )
+
+
+def _evening(row: Mapping[str, Any]) -> str:
+    """The session. Where the day stands for it, what is played before six in the morning belongs to the evening before."""
+    session = _text(row, "session") or UNKNOWN_SESSION
+    match = re.match(r"(\d{4}-\d\d-\d\d)\D(\d\d)", _text(row, "played_at"))
+    if match is None or session != match[1] or int(match[2]) >= 6:
+        return session
+    try:
+        return (date.fromisoformat(session) - timedelta(days=1)).isoformat()
+    except ValueError:
+        return session
 
 
 def _pair(identity: str, player: str, row: Mapping[str, Any]) -> Pair:
@@ -257,32 +275,29 @@ def _pair(identity: str, player: str, row: Mapping[str, Any]) -> Pair:
         code = "FALLBACK"
     elif not is_trusted(_text(row, "lua_version")):
         code = "DOUBTFUL_VERSION"
+    elif new < 0 or "clamped" in reason or "capped" in reason or (played is not None and new > max(0, played) + OLD_STEP_S):
+        code = "NEW_IMPOSSIBLE"
     elif played is None or played <= 0:
         code = "NOT_PLAYED"
-    elif new < 0 or new > played + OLD_STEP_S or "clamped" in reason or "capped" in reason:
-        code = "NEW_IMPOSSIBLE"
-    elif old is None or old < 0 or old > played + OLD_STEP_S / 2:
+    elif old is None or old < 0 or old >= played:
+        # The bot's files hold OLD cut down to the played time, without a note; nobody is dead all the time.
         code = "OLD_CLAMPED"
     return Pair(identity, player, played, old, new, code)
 
 
 def is_trusted(version: str) -> bool:
-    """Whether spawn data of this webhook may be compared; unknown is not."""
-    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
-    return bool(match) and tuple(int(part or 0) for part in match.groups()) >= TRUSTED_VERSION  # type: ignore[union-attr]
-
-
-def is_copied(pairs: Sequence[Pair]) -> bool:
-    """Whether NEW looks like a copy of OLD. OLD comes in 6 s steps and NEW in whole seconds, so independent values are equal at most
-    about one time in six; equal in more than half of ten or more pairs with some dead time is a copy."""
-    told = [pair for pair in pairs if pair.old_s]
-    equal = sum(1 for pair in told if abs(pair.difference_s) < 0.5)
-    return len(told) >= 10 and equal > len(told) / 2
+    """Whether spawn data of this webhook may be compared; not when the text names no version, or more than one number like it."""
+    found = re.findall(r"\d+(?:\.\d+)+", version)
+    return len(found) == 1 and tuple(int(part) for part in found[0].split(".")) >= TRUSTED_VERSION
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     return "" if value is None else str(value).strip()
+
+
+def _is_true(row: Mapping[str, Any], name: str) -> bool:
+    return _text(row, name).lower() in ("1", "t", "true", "yes")
 
 
 def _number(row: Mapping[str, Any], name: str) -> float | None:

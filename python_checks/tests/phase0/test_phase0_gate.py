@@ -90,7 +90,7 @@ def test_the_coverage_of_an_empty_database_passes(
         connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_bytes())
     options = {"host": str(pg.folder), "port": pg.port, "user": "postgres", "dbname": name}
     sql = (root / "playbooks/plan/sql/coverage.sql").read_text()
-    params = {"window_days": 14, "bot_name_regex": "^x"}
+    params = {"newest_rounds": 5000, "window_days": 14, "bot_name_regex": "^x"}
     assert verdict_of(gate, "0.4", run_module("pg_read_info", {**options, "sql": sql, "params": params})) == "pass"
 
 

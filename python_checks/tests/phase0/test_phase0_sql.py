@@ -72,8 +72,9 @@ def base(pg: Any, root: Path) -> Any:
 
 @pytest.fixture
 def coverage(base: Base, run_module: Runner) -> Callable[[], dict[int | None, dict[str, Any]]]:
-    def read() -> dict[int | None, dict[str, Any]]:
-        rows = base.read(run_module, "coverage.sql", {"window_days": 14, "bot_name_regex": r"^\[BOT\]"})
+    def read(newest_rounds: int = 5000) -> dict[int | None, dict[str, Any]]:
+        bound = {"newest_rounds": newest_rounds, "window_days": 14, "bot_name_regex": r"^\[BOT\]"}
+        rows = base.read(run_module, "coverage.sql", bound)
         for row in rows:
             assert row["rounds"] == row["played"] + row["bot"] + row["cancelled"] + row["other_status"]
             assert row["played"] == row["with_lua"] + row["without_lua"]
@@ -86,7 +87,9 @@ def coverage(base: Base, run_module: Runner) -> Callable[[], dict[int | None, di
 def test_an_empty_database_has_three_rows_of_zeros(coverage: Any) -> None:
     found = coverage()
     assert sorted(found) == [0, 1, 2]
-    assert {value for row in found.values() for name, value in row.items() if name != "round_number"} == {0}
+    told = ("round_number", "counted_from_day", "is_all")
+    assert {value for row in found.values() for name, value in row.items() if name not in told} == {0}
+    assert {(row["counted_from_day"], row["is_all"]) for row in found.values()} == {(None, True)}
 
 
 def test_summaries_stand_apart(base: Base, coverage: Any) -> None:
@@ -167,14 +170,35 @@ def test_the_baseline_counts_what_the_plan_wanted(base: Base, run_module: Runner
     newest = base.round(2, None)
     base.lua(1, last)
     base.lua(2, None)
-    row = base.read(run_module, "baseline.sql", {"since": "2026-02-20"})[0]
+    row = base.read(run_module, "baseline.sql", {"since": "2026-02-20", "newest_rows": 20000})[0]
     assert row["newest_lua_captured_at"]
     assert {k: v for k, v in row.items() if k != "newest_lua_captured_at"} == {
         "lua_round_teams": 2, "lua_round_teams_r1": 1, "lua_round_teams_r2": 1, "lua_round_teams_unlinked": 1,
         "lua_spawn_stats": 0, "lua_spawn_stats_unlinked": 0,
         "rounds_r1": 3, "rounds_r2": 3, "rounds_summary": 2, "rounds_since_r1": 1, "rounds_since_r2": 1,
-        "rounds_undated": 2, "newest_round_id": newest,
+        "rounds_undated": 2, "newest_round_id": newest, "counted_from_day": "2026-02-19", "left_out": "",
     }  # fmt: skip
+
+
+def test_what_is_older_than_counted_is_named(base: Base, coverage: Any, run_module: Runner) -> None:
+    """A bound that nobody sees would make a part look like the whole."""
+    base.lua(1, base.round(1, OLD))
+    base.round(2, "20.02.2026")
+    base.lua(2, base.round(2, RECENT))
+    found = coverage(newest_rounds=2)
+    assert {(row["counted_from_day"], row["is_all"]) for row in found.values()} == {(RECENT, False)}
+    assert [(found[n]["rounds"], found[n]["with_lua"], found[n]["lua_rows"]) for n in (1, 2)] == [(0, 0, 1), (2, 1, 1)]
+    assert {row["is_all"] for row in coverage(newest_rounds=3).values()} == {True}
+    row = base.read(run_module, "baseline.sql", {"since": "2026-02-20", "newest_rows": 2})[0]
+    assert (row["left_out"], row["rounds_r1"], row["rounds_r2"], row["lua_round_teams"]) == ("rounds", 0, 2, 2)
+    row = base.read(run_module, "baseline.sql", {"since": "2026-02-20", "newest_rows": 1})[0]
+    assert row["left_out"] == "rounds, lua_round_teams" and row["counted_from_day"] == RECENT
+
+
+def test_lua_rows_alone_may_be_more_than_are_counted(base: Base, coverage: Any) -> None:
+    for _ in range(3):
+        base.lua(1, None)
+    assert {row["is_all"] for row in coverage(newest_rounds=2).values()} == {False}
 
 
 def test_the_plans_own_filter_fails_on_this_schema(base: Base) -> None:
