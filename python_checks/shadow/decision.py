@@ -10,7 +10,8 @@ from typing import Any
 
 from python_checks.shadow import plots
 from python_checks.shadow import statistics as st
-from python_checks.shadow.pairs import Pair, Round, Sample, is_copied
+from python_checks.shadow.independence import COPIED, INDEPENDENT, UNKNOWN, origin
+from python_checks.shadow.pairs import UNKNOWN_SESSION, Pair, Round, Sample, is_trusted
 
 MARGIN_S = 5.0
 """Dead time: two values that differ by less may be shown for each other. Not below 3 s, half of OLD's step."""
@@ -59,10 +60,14 @@ DECISIONS = (
 
 _SETTLE = {
     "NO_DATA": "play rounds with the webhook from 1.6.3 on and let the gametime files be ingested",
-    "NOT_INDEPENDENT": "NEW repeats OLD's values: find out where it is copied; only raw lua_spawn_stats count",
+    COPIED: "NEW repeats OLD's values: find out where it is copied; only raw lua_spawn_stats count",
+    UNKNOWN: "too few players with dead time to tell NEW from a copy of OLD: play rounds in which people die",
+    "SKEWED": "mean, median and trimmed mean of the rounds lie more than half of the margin apart: find out which rounds are far off",
+    "LOOKS_SPENT": "the last planned look did not decide: keep dual; to go on, begin a new experiment with a later first day",
     "LINK_AMBIGUOUS": "repair Lua rows that are linked to one round more than once",
     "MIXED_VERSION": "begin the window with the first round of one webhook version",
-    "CLOCK_SKEW": "bring the clocks together: duration and unix span of a round differ",
+    "WINDOW_CUT": "more rounds since that day than are compared: begin anew with a later first day",
+    "CLOCK_SKEW": "duration and unix span of a round differ: bring the clocks together, or find what set the server's clock",
 }
 
 
@@ -99,15 +104,15 @@ def decide(data: Sample, margin_s: float = MARGIN_S) -> Report:
     codes: dict[str, str] = {}
     violations, unit = _validity(data)
     coverage, numbers = _coverage(data, codes)
-    copied = is_copied(data.pairs)
-    if copied:
-        codes["NOT_INDEPENDENT"] = _SETTLE["NOT_INDEPENDENT"]
-    looks = _looks(data, margin_s, copied)
+    source = origin(data.pairs)
+    looks = _looks(data, margin_s, source)
     strata = _strata(data.usable, margin_s)
-    bias = _bias(data, looks, strata, margin_s, codes, copied)
+    bias = _bias(data, looks, strata, margin_s, codes, source)
     tails, tail_upper = _tails(data, numbers, codes)
     numbers |= _description(data, margin_s, codes)
-    if bias == st.EQUIVALENT and "WIDE_CI" in codes:
+    if data.is_cut:
+        codes["WINDOW_CUT"] = _SETTLE["WINDOW_CUT"]
+    if bias == st.EQUIVALENT and ("WIDE_CI" in codes or data.is_cut):
         bias = st.INCONCLUSIVE
     validity = BAD if violations else OK
     decision = _decision(validity, coverage, bias, tail_upper)
@@ -160,7 +165,7 @@ def _validity(data: Sample) -> tuple[list[str], bool]:
                 told.append(
                     f"round {one.round_id}, player {row.player}: {_s(row.new_s)} dead in {_s(row.played_s)} played"
                 )
-        if one.duration_s is not None and one.covered:
+        if one.duration_s is not None and is_trusted(one.version):
             if one.duration_s <= 0:
                 told.append(f"round {one.round_id}: measured duration {one.duration_s:g} s")
             elif one.span_s is not None and abs(one.duration_s - (one.span_s - one.pause_s)) >= 2:
@@ -172,7 +177,7 @@ def _validity(data: Sample) -> tuple[list[str], bool]:
         row.new_s / row.old_s
         for one in data.rounds
         for row in one.rows
-        if row.old_s and row.new_s and row.code in ("", "NEW_IMPOSSIBLE")
+        if row.old_s and row.new_s and row.code in ("", "NEW_IMPOSSIBLE", "OLD_CLAMPED")
     ]
     unit = False
     if len(ratios) >= 4:
@@ -221,21 +226,27 @@ def _coverage(data: Sample, codes: dict[str, str]) -> tuple[str, dict[str, Any]]
     return UNSURE, numbers
 
 
-def _looks(data: Sample, margin_s: float, copied: bool) -> list[dict[str, Any]]:
+def _looks(data: Sample, margin_s: float, source: str) -> list[dict[str, Any]]:
     """Step C at the planned numbers of rounds, the first ones in time order, until one of them decides."""
     told = []
     usable = data.usable
+    differences, evenings = [one.difference_s for one in usable], [one.session for one in usable]
     for planned in st.LOOKS:
         if planned > len(usable):
             break
         first = usable[:planned]
-        found = st.equivalence(
-            [one.difference_s for one in first], [one.session for one in first], margin_s, independent=not copied
+        # Copies among the first rounds must not hide behind later ones, nor later ones behind the first.
+        told_source = next(
+            (s for s in (COPIED, UNKNOWN) if s in (source, origin([pair for one in first for pair in one.pairs]))),
+            INDEPENDENT,
         )
+        found = st.look_at(differences, evenings, planned, margin_s, independent=told_source == INDEPENDENT)
         lacking = _lacking(first)
+        if _is_skewed(differences[:planned], margin_s):
+            lacking["WIDE_CI"] = _SETTLE["SKEWED"]
         blocked = [s["stratum"] for s in _strata(first, margin_s) if s["blocks"]]
         verdict = found.verdict
-        if verdict == st.EQUIVALENT and (lacking or blocked or copied):
+        if verdict == st.EQUIVALENT and (lacking or blocked or told_source != INDEPENDENT):
             verdict = st.INCONCLUSIVE
         told.append(
             {
@@ -245,9 +256,13 @@ def _looks(data: Sample, margin_s: float, copied: bool) -> list[dict[str, Any]]:
                 "high_s": _finite(found.high),
                 "factor": round(found.factor, 3),
                 "alpha": st.ALPHA,
+                "evenings": found.evenings,
+                "evenings_low_s": _finite(found.evenings_low),
+                "evenings_high_s": _finite(found.evenings_high),
                 "interval_verdict": found.verdict,
                 "verdict": verdict,
                 "flat": found.flat,
+                "source": told_source,
                 "lacking": lacking,
                 "blocked_by": blocked,
             }
@@ -260,9 +275,12 @@ def _looks(data: Sample, margin_s: float, copied: bool) -> list[dict[str, Any]]:
 def _lacking(rounds: Sequence[Round]) -> dict[str, str]:
     """What a sample must span before it can say EQUIVALENT: codes with what would settle them."""
     told: dict[str, str] = {}
-    sessions, maps = {one.session for one in rounds}, {one.map for one in rounds}
-    if len(sessions) < 3:
-        told["TOO_FEW_SESSIONS"] = f"{len(sessions)} evenings: play on {3 - len(sessions)} more"
+    sessions, maps = {one.session for one in rounds}, {one.map for one in rounds if one.map}
+    homeless = sum(1 for one in rounds if one.session == UNKNOWN_SESSION)
+    if homeless:
+        told["TOO_FEW_SESSIONS"] = f"{homeless} rounds of an evening that is not known: name the session of every round"
+    elif len(sessions) < st.MIN_EVENINGS:
+        told["TOO_FEW_SESSIONS"] = f"{len(sessions)} evenings: play on {st.MIN_EVENINGS - len(sessions)} more"
     gaps = [
         f"R{n}: {sum(1 for r in rounds if r.number == n)} rounds"
         for n in (1, 2)
@@ -287,19 +305,19 @@ def _bias(
     strata: list[dict[str, Any]],
     margin_s: float,
     codes: dict[str, str],
-    copied: bool,
+    source: str,
 ) -> str:
     usable = data.usable
     versions = sorted({one.version for one in usable})
     if data.codes["LINK_AMBIGUOUS"]:
         codes["LINK_AMBIGUOUS"] = f"{data.codes['LINK_AMBIGUOUS']} rows: {_SETTLE['LINK_AMBIGUOUS']}"
+    if source == COPIED:
+        codes["NOT_INDEPENDENT"] = _SETTLE[COPIED]
     if not looks:
         if data.rounds:
             codes["TOO_FEW_ROUNDS"] = (
                 f"{len(usable)} usable rounds: play {st.LOOKS[0] - len(usable)} more with Lua data"
             )
-        elif "NO_DATA" not in codes:
-            codes["NO_DATA"] = _SETTLE["NO_DATA"]
         return st.INCONCLUSIVE
     last = looks[-1]
     verdict: str = last["verdict"]
@@ -314,19 +332,27 @@ def _bias(
         if verdict == st.EQUIVALENT:
             verdict = st.INCONCLUSIVE
     codes |= last["lacking"] if verdict == st.INCONCLUSIVE else {}
-    if last["interval_verdict"] == st.INCONCLUSIVE:
-        ahead = next((n for n in st.LOOKS if n > len(usable)), None)
-        if last["flat"]:
-            codes["WIDE_CI"] = (
-                "all rounds differ by the same number, which proves nothing before 14 rounds of independent data"
-            )
-        elif ahead is None and last["rounds"] == st.LOOKS[-1]:
-            codes["WIDE_CI"] = (
-                "the last planned look did not decide: keep dual; a new experiment with a new name is needed to go on"
-            )
-        else:
-            codes["WIDE_CI"] = f"the interval is wider than ±{margin_s:g} s: the next look is at {ahead} usable rounds"
-    return st.INCONCLUSIVE if copied else verdict
+    if last["source"] == COPIED or (last["source"] == UNKNOWN and last["interval_verdict"] == st.EQUIVALENT):
+        codes["NOT_INDEPENDENT"] = _SETTLE[last["source"]]
+    if last["verdict"] == st.INCONCLUSIVE:
+        codes |= _ahead(last, len(usable), margin_s)
+    return st.INCONCLUSIVE if last["source"] == COPIED else verdict
+
+
+def _ahead(last: dict[str, Any], usable: int, margin_s: float) -> dict[str, str]:
+    """Why the last look did not decide by its intervals, and when the next one is."""
+    planned = next((n for n in st.LOOKS if n > usable), None)
+    told = {} if planned else {"LOOKS_SPENT": _SETTLE["LOOKS_SPENT"]}
+    then = f": the next look is at {planned} usable rounds" if planned else ""
+    if last["flat"]:
+        told["WIDE_CI"] = "the interval has no width, which proves nothing before 14 rounds of independent data" + then
+    elif last["evenings"] >= st.MIN_EVENINGS and last["interval_verdict"] == st.INCONCLUSIVE:
+        low, high = last["evenings_low_s"], last["evenings_high_s"]
+        few = low <= -margin_s or high >= margin_s
+        told["WIDE_CI"] = f"the interval is wider than ±{margin_s:g} s{then}" + (
+            ", and evenings count more than rounds: play them on new evenings" if few and planned else ""
+        )
+    return told
 
 
 def _tails(data: Sample, numbers: dict[str, Any], codes: dict[str, str]) -> tuple[str, float]:
@@ -389,13 +415,10 @@ def _description(data: Sample, margin_s: float, codes: dict[str, str]) -> dict[s
         return {}
     values = [one.difference_s for one in usable]
     rows = [pair.difference_s for pair in data.pairs]
-    mean = math.fsum(values) / len(values)
     limits, row_limits = _limits(values), _limits(rows)
-    centres = {"mean_s": mean, "median_s": st.median(values), "trimmed_mean_s": st.trimmed_mean(values)}
-    if max(centres.values()) - min(centres.values()) > margin_s / 2:
-        codes["WIDE_CI"] = (
-            "mean, median and trimmed mean of the rounds lie more than half of the margin apart: the differences are skewed"
-        )
+    centres = _centres(values)
+    if _is_skewed(values, margin_s):
+        codes["WIDE_CI"] = _SETTLE["SKEWED"]
     return {
         **{name: round(value, 3) for name, value in centres.items()},
         "row_mean_s": round(math.fsum(rows) / len(rows), 3),
@@ -407,6 +430,20 @@ def _description(data: Sample, margin_s: float, codes: dict[str, str]) -> dict[s
         "sessions": len({one.session for one in usable}),
         "maps": len({one.map for one in usable}),
     }
+
+
+def _centres(values: Sequence[float]) -> dict[str, float]:
+    return {
+        "mean_s": math.fsum(values) / len(values),
+        "median_s": st.median(values),
+        "trimmed_mean_s": st.trimmed_mean(values),
+    }
+
+
+def _is_skewed(values: Sequence[float], margin_s: float) -> bool:
+    """The estimate stands for the mean shift only where the differences are about symmetric (gates.md 4)."""
+    centres = _centres(values).values()
+    return max(centres) - min(centres) > margin_s / 2
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

@@ -275,10 +275,10 @@ def _pair(identity: str, player: str, row: Mapping[str, Any]) -> Pair:
         code = "FALLBACK"
     elif not is_trusted(_text(row, "lua_version")):
         code = "DOUBTFUL_VERSION"
-    elif new < 0 or "clamped" in reason or "capped" in reason or (played is not None and new > max(0, played) + OLD_STEP_S):
-        code = "NEW_IMPOSSIBLE"
     elif played is None or played <= 0:
         code = "NOT_PLAYED"
+    elif new < 0 or new > played + OLD_STEP_S or "clamped" in reason or "capped" in reason:
+        code = "NEW_IMPOSSIBLE"
     elif old is None or old < 0 or old >= played:
         # The bot's files hold OLD cut down to the played time, without a note; nobody is dead all the time.
         code = "OLD_CLAMPED"

@@ -177,7 +177,7 @@ class Equivalence:
     evenings_high: float
     verdict: str
     flat: bool
-    """All rounds gave the same number: the interval has no width, so it says nothing about noise."""
+    """The rounds' interval has no width (all or most rounds gave the same number), so it says nothing about noise."""
 
 
 def equivalence(
@@ -200,7 +200,7 @@ def equivalence(
     by_evening = evening_interval(values, clusters, evening_alpha) if widen else (raw.low, raw.high)
     low = min(raw.estimate - factor * (raw.estimate - raw.low), by_evening[0])
     high = max(raw.estimate + factor * (raw.high - raw.estimate), by_evening[1])
-    flat = len(set(values)) == 1
+    flat = raw.low == raw.high
     verdict = INCONCLUSIVE
     if -margin < low and high < margin:
         verdict = EQUIVALENT if not flat or (len(values) >= 14 and independent) else INCONCLUSIVE

@@ -206,7 +206,7 @@ def test_looks_take_the_first_rounds_in_time_order() -> None:
 
 def test_after_the_last_look_it_ends() -> None:
     report = judge(rows(30, sd_s=12, seed=4))
-    assert report.looks[-1]["rounds"] == 24 and "new experiment" in report.codes["WIDE_CI"]
+    assert report.looks[-1]["rounds"] == 24 and "new experiment" in report.codes["LOOKS_SPENT"]
 
 
 def test_margin_below_half_a_step_is_refused() -> None:
