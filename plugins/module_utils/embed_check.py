@@ -181,7 +181,7 @@ def _fault(sample: Mapping[str, Any]) -> str:
             for one in sample["table"]
             if one["kind"] == OTHER
         )
-    if sample["shows"] != UNKNOWN and sample["shows"] != sample["wanted"]:
+    if sample["shows"] not in (UNKNOWN, sample["wanted"]) and sample["wanted"] in (NEW, BOTH, OLD):
         return f"the embed shows {sample['shows']}"
     return ""
 

@@ -131,6 +131,10 @@ def rounds_sample(rows: Sequence[Mapping[str, Any]], watch: Mapping[str, Any]) -
             one = found.setdefault(row["round_id"], {**{key: row[key] for key in keep}, "players": 0})
             one["players"] += bool(row.get("player_guid"))
     since = watch.get("since_unix")
-    rounds = [{**one, "since": bool(since and (one["started_unix"] or 0) >= since)} for one in found.values()]
+    # Both clocks: a round may be imported late, and a game server's clock may run ahead.
+    rounds = [
+        {**one, "since": bool(since and min(one["started_unix"] or 0, one["created_unix"] or 0) >= since)}
+        for one in found.values()
+    ]
     session = next((row["session"] for row in rows if row["rank"] == 1), None)
     return {"changed": False, "watching": bool(watch), "since_unix": since, "session": session, "rounds": rounds}

@@ -44,6 +44,7 @@ show)
     if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then active=active sub=running; else active=failed sub=failed pid=0; fi
     printf 'LoadState=loaded\\nActiveState=%s\\nSubState=%s\\nMainPID=%s\\nNRestarts=0\\n' $active $sub $pid
     printf 'ExecMainStartTimestampMonotonic=%s\\n' "$(cat {folder}/started)"
+    printf 'InvocationID=%s\\n' "$(cat {folder}/started)"
     printf 'ExecStart={{ path={python} ; argv[]=python x ; }}\\n' ;;
 restart)
     pid=$(cat {folder}/pid 2>/dev/null)
