@@ -7,6 +7,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from python_checks.report.markup import svg
 from python_checks.report.model import Coverage
 
 WIDTH = 420  # so that 14 px stay readable on a phone
@@ -35,7 +36,7 @@ def coverage_bars(samples: Sequence[Coverage]) -> str:
             parts.append(f'<text x="{_BAR + 44}" y="{y + 17}">{escape(told)}</text>')
             y += 30
         y += 8
-    return _svg(y, "Rounds with Lua data, by half", parts)
+    return svg(WIDTH, y, "Rounds with Lua data, by half", parts)
 
 
 def timeline(records: Sequence[Mapping[str, Any]]) -> str:
@@ -61,12 +62,7 @@ def timeline(records: Sequence[Mapping[str, Any]]) -> str:
     parts.append(
         f'<text class="cap" x="{WIDTH - 10}" y="{bottom + 8}" text-anchor="end">{last:%Y-%m-%d %H:%M} UTC</text>'
     )
-    return _svg(bottom + 16, "When evidence was recorded, by step", parts)
-
-
-def _svg(height: int, title: str, parts: Sequence[str]) -> str:
-    body = "".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{body}</svg>'
+    return svg(WIDTH, bottom + 16, "When evidence was recorded, by step", parts)
 
 
 def _row_of(record: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from python_checks.gates.evaluate import judge_gate
 from python_checks.gates.evidence import fault
 from python_checks.gates.locking import standing
 from python_checks.gates.status import Row, status
+from python_checks.report.shadow_model import Comparison, comparisons
 
 Record = Mapping[str, Any]
 
@@ -76,6 +77,7 @@ class Report:
     phases: tuple[Phase, ...]
     coverage: tuple[Coverage, ...]
     records: tuple[Record, ...]
+    shadow: tuple[Comparison, ...] = ()
 
 
 def collect(folder: Path, now: datetime, plan_dir: Path = files.PLAN_DIR) -> Report:
@@ -111,6 +113,7 @@ def collect(folder: Path, now: datetime, plan_dir: Path = files.PLAN_DIR) -> Rep
         phases=tuple(phases),
         coverage=coverage(records),
         records=tuple(records),
+        shadow=comparisons(records, folder),
     )
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-from ansible_collections.slomix.timetracking.plugins.module_utils.masking import mask
-from ansible_collections.slomix.timetracking.plugins.module_utils.plain import redact_text
-
 from python_checks.gates import text
-from python_checks.report import drawing
+from python_checks.report import drawing, shadow_page
+from python_checks.report.markup import badge, shown
 from python_checks.report.model import Phase, Report
 from python_checks.report.style import STYLE
 
@@ -32,32 +29,26 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-ur
 
 def page(report: Report) -> str:
     """The whole file."""
+    listed_after = len(report.records) - RECORDS_LISTED
     body = [
         _header(report),
         *(_phase(phase, report) for phase in report.phases),
+        *(shadow_page.section(one, report.now, one.seq > listed_after) for one in report.shadow),
         _coverage(report),
         _timeline(report),
         _decisions(report),
         _records(report),
     ]
-    return (
+    made = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{_t(report.plan)}</title><style>{STYLE}</style></head>\n<body><main>\n"
+        f"<title>{shown(report.plan)}</title><style>{STYLE}</style></head>\n<body><main>\n"
         + "\n".join(part for part in body if part)
         + "\n</main></body></html>\n"
     )
-
-
-def _t(value: Any) -> str:
-    """Text for the page: without secrets, then escaped."""
-    return escape(redact_text(mask(str(value))))
-
-
-def _badge(verdict: str) -> str:
-    name = verdict if verdict.isalpha() else "none"
-    return f'<span class="badge v-{_t(name)}">{_t(verdict if name != "none" else "not judged")}</span>'
+    # Half of a surrogate pair, as a file name in no encoding leaves it, cannot be written.
+    return made.encode("utf-8", "replace").decode("utf-8")
 
 
 def _header(report: Report) -> str:
@@ -65,17 +56,17 @@ def _header(report: Report) -> str:
     passed = sum(phase.gate is not None and phase.gate.verdict.verdict == "pass" for phase in built)
     if report.fault:
         chain = (
-            f'<p class="alarm">The ledger is broken: {_t(report.fault)}. Every phase is blocked; '
+            f'<p class="alarm">The ledger is broken: {shown(report.fault)}. Every phase is blocked; '
             "only what stands before the break is shown.</p>"
         )
     elif report.records:
-        chain = f"<p>Ledger intact: {len(report.records)} records, head <code>{_t(report.head[:16])}</code></p>"
+        chain = f"<p>Ledger intact: {len(report.records)} records, head <code>{shown(report.head[:16])}</code></p>"
     else:
         chain = "<p>Nothing is recorded yet.</p>"
-    lock = f'<p class="alarm">{_t(report.lock)}</p>' if report.lock else ""
+    lock = f'<p class="alarm">{shown(report.lock)}</p>' if report.lock else ""
     return (
-        f"<header><h1>{_t(report.plan)}</h1>"
-        f"<p>Plan {_t(report.version)}. Written {report.now:%Y-%m-%d %H:%M} UTC from {_t(report.folder)}. "
+        f"<header><h1>{shown(report.plan)}</h1>"
+        f"<p>Plan {shown(report.version)}. Written {report.now:%Y-%m-%d %H:%M} UTC from {shown(report.folder)}. "
         f"Ages and verdicts are of that moment.</p>"
         f'<p class="sum"><strong>{passed} of {len(built)}</strong> gates pass '
         f"({len(report.phases)} phases in the plan)</p>{chain}{lock}</header>"
@@ -85,12 +76,12 @@ def _header(report: Report) -> str:
 def _phase(phase: Phase, report: Report) -> str:
     needs = f" · after gate {', '.join(str(one) for one in phase.requires)}" if phase.requires else ""
     verdict = phase.gate.verdict.verdict if phase.gate else "-"
-    head = f"<h2>Phase {phase.number}: {_t(phase.title)} {_badge(verdict) if phase.built else ''}</h2>"
+    head = f"<h2>Phase {phase.number}: {shown(phase.title)} {badge(verdict) if phase.built else ''}</h2>"
     rows = "".join(
-        f'<li><span class="id">{_t(row.step)}</span><span class="what">{_t(row.title)}'
-        + (f'<small class="next">next: {_t(row.next)}</small>' if row.next else "")
-        + f'</span><span class="state">{_t(row.state) if phase.built else ""}</span>{_badge(row.verdict) if phase.built else ""}'
-        f'<span class="age">{_t(text.age(row.age_s)) if phase.built else ""}</span></li>'
+        f'<li><span class="id">{shown(row.step)}</span><span class="what">{shown(row.title)}'
+        + (f'<small class="next">next: {shown(row.next)}</small>' if row.next else "")
+        + f'</span><span class="state">{shown(row.state) if phase.built else ""}</span>{badge(row.verdict) if phase.built else ""}'
+        f'<span class="age">{shown(text.age(row.age_s)) if phase.built else ""}</span></li>'
         for row in phase.rows
     )
     about = "" if phase.built else " · not built yet"
@@ -105,15 +96,15 @@ def _gate(phase: Phase) -> str:
         return ""
     facts, verdict = phase.gate, phase.gate.verdict
     tested = (
-        f'<span class="alarm">It is unsound: {_t("; ".join(facts.blind))}</span>'
+        f'<span class="alarm">It is unsound: {shown("; ".join(facts.blind))}</span>'
         if facts.blind
         else f"It was tried on {facts.mutants} planted faults just now, and named every one."
     )
     checks = "".join(_check(check) for check in verdict.as_dict()["checks"])
-    lost = "" if verdict.checks else f"<p>{_t(verdict.found)}. Required: {_t(verdict.required)}.</p>"
+    lost = "" if verdict.checks else f"<p>{shown(verdict.found)}. Required: {shown(verdict.required)}.</p>"
     opened = " open" if verdict.verdict not in ("pass", "inconclusive") else ""
     return (
-        f"<details{opened}><summary>Gate {phase.number}: {_t(verdict.asks)} {_badge(verdict.verdict)}</summary>"
+        f"<details{opened}><summary>Gate {phase.number}: {shown(verdict.asks)} {badge(verdict.verdict)}</summary>"
         f"<p>{tested}</p>{lost}<ul class='checks'>{checks}</ul></details>"
     )
 
@@ -123,10 +114,10 @@ def _check(check: Mapping[str, Any]) -> str:
     aside = " (observed only)" if check["severity"] == "observe" else ""
     lines = [("found", check["found"]), ("required", check["required"] if check["verdict"] != "pass" else "")]
     lines += [("next", check["next"]), *((code, row) for row, code in check["excluded"])]
-    told = "".join(f"<dt>{_t(name)}</dt><dd>{_t(value)}</dd>" for name, value in lines if value)
+    told = "".join(f"<dt>{shown(name)}</dt><dd>{shown(value)}</dd>" for name, value in lines if value)
     return (
-        f"<li>{_badge(check['verdict'])} <strong>{_t(check['asks'])}</strong>{aside}"
-        f"<dl>{told}<dt>evidence</dt><dd>record {seen}, {_t(text.age(check['age_s']))} old</dd></dl></li>"
+        f"<li>{badge(check['verdict'])} <strong>{shown(check['asks'])}</strong>{aside}"
+        f"<dl>{told}<dt>evidence</dt><dd>record {seen}, {shown(text.age(check['age_s']))} old</dd></dl></li>"
     )
 
 
@@ -156,8 +147,8 @@ def _decisions(report: Report) -> str:
     if not kept:
         return ""
     rows = "".join(
-        f'<li><a href="#r{record["seq"]}">{record["seq"]}</a> {_t(str(record["at"])[:16].replace("T", " "))} '
-        f"{_t(record.get('operator') or '')}: {_t(_decision(record))}</li>"
+        f'<li><a href="#r{record["seq"]}">{record["seq"]}</a> {shown(str(record["at"])[:16].replace("T", " "))} '
+        f"{shown(record.get('operator') or '')}: {shown(_decision(record))}</li>"
         for record in kept
     )
     return f"<section><h2>Waivers and notes</h2><ul>{rows}</ul></section>"
@@ -176,13 +167,13 @@ def _decision(record: Mapping[str, Any]) -> str:
 
 
 def _records(report: Report) -> str:
-    shown: Sequence[Mapping[str, Any]] = list(reversed(report.records))[:RECORDS_LISTED]
-    if not shown:
+    listed: Sequence[Mapping[str, Any]] = list(reversed(report.records))[:RECORDS_LISTED]
+    if not listed:
         return ""
-    lines = text.log_cells(shown)
+    lines = text.log_cells(listed)
     items = []
-    for number, (record, cells) in enumerate(zip(shown, lines, strict=True)):
-        seq, moment, who, what, ending = (_t(cell) for cell in cells)
+    for number, (record, cells) in enumerate(zip(listed, lines, strict=True)):
+        seq, moment, who, what, ending = (shown(cell) for cell in cells)
         body = _body(record) if number < RECORDS_WHOLE else ""
         line = f'<span class="id">{seq}</span><span class="what">{what}<small>{moment} · {who}</small></span>'
         line += f'<span class="ending">{ending}</span>'
@@ -191,7 +182,7 @@ def _records(report: Report) -> str:
             if body
             else f'<li id="r{seq}"><div class="plain">{line}</div></li>'
         )
-    left = len(report.records) - len(shown)
+    left = len(report.records) - len(listed)
     more = f" The oldest {left} are only in the ledger." if left > 0 else ""
     return (
         f"<section><h2>Evidence</h2><p class='sub'>Newest first; a tap opens a record.{more} "
@@ -203,4 +194,4 @@ def _records(report: Report) -> str:
 def _body(record: Mapping[str, Any]) -> str:
     told = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
     cut = f"\n… {len(told) - _LONGEST_JSON} more characters" if len(told) > _LONGEST_JSON else ""
-    return f"<pre>{_t(told[:_LONGEST_JSON])}{_t(cut)}</pre>"
+    return f"<pre>{shown(told[:_LONGEST_JSON])}{shown(cut)}</pre>"

@@ -39,6 +39,25 @@ svg .cap { fill: var(--dim); font-size: 13px; } .track { fill: var(--line); } .f
 .legend i { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; background: currentColor;
   margin-right: .3rem; }
 a { color: var(--act); }
+h3 { font-size: 1rem; margin: 1rem 0 .2rem; } figure { margin: 0; } figure svg { max-width: 28rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); column-gap: 2rem; }
+figcaption, .none { font-size: .92rem; color: var(--dim); } .none { font-weight: 600; }
+.checks ul li { font-size: .92rem; overflow-wrap: anywhere; } .codes dd { margin-bottom: .3rem; }
+@media (min-width: 40rem) { dl.codes { grid-template-columns: 13rem 1fr; } }
+.table li { padding: .4rem .6rem; border-left: .25rem solid var(--line); margin: .3rem 0; }
+.table .applies { border-color: var(--act); } .table b { color: var(--act); }
+.dot { fill: var(--act); } .bad { fill: var(--bad); } .out { stroke: var(--dim); stroke-width: 1.6; fill: none; }
+.pairs { stroke: var(--act); stroke-width: 4; stroke-linecap: round; stroke-opacity: .7; }
+.pairs-far { fill: var(--act); } .margin { fill: var(--good); fill-opacity: .13; }
+.margin-end { stroke: var(--good); stroke-width: 1; fill: none; } .zero { stroke: var(--dim); stroke-width: 1.2; }
+.evening { stroke: var(--line); stroke-dasharray: 1 3; } .look, .need { stroke: var(--ink); stroke-dasharray: 4 3; }
+.interval { stroke: var(--ink); stroke-width: 1.6; fill: none; } .estimate { stroke: var(--ink); stroke-width: 3; }
+.mean { stroke: var(--ink); stroke-width: 1.4; } .limit { stroke: var(--ink); stroke-dasharray: 6 4; }
+.bar { fill: var(--act); } .bound { stroke: var(--ink); stroke-width: 2.4; } .strong { font-weight: 600; }
+svg .halo { paint-order: stroke; stroke: var(--card); stroke-width: 4; stroke-linejoin: round; }
+.legend i[class^="k-"] { width: auto; height: auto; border-radius: 0; background: none; font-style: normal; }
+.k-dot { color: var(--act); } .k-bad { color: var(--bad); } .k-out { color: var(--dim); } .k-look { color: var(--ink); }
+.k-margin { color: var(--good); }
 @media (max-width: 40rem) { main { padding: .6rem; } section { padding: .7rem; }
   .steps li { grid-template-columns: 4rem 1fr auto; } .steps .what { grid-column: 2 / 4; }
   .steps .state { grid-column: 2; grid-row: 2; } .steps .badge { grid-column: 3; grid-row: 2; }

@@ -168,7 +168,7 @@ def settles(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def outcome(row: Mapping[str, str]) -> str:
     """What a row of ``decision.table`` decides."""
-    return f"{DECISIONS.get(row['decision'], row['decision'])}; {row['remark']}"
+    return f"{DECISIONS.get(row['decision'], row['decision'])} ({row['remark']})"
 
 
 def condition(row: Mapping[str, str]) -> str:
