@@ -219,7 +219,8 @@ def _named(factor: float) -> str:
 
 def _source(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Optional[str]:
     """``field9`` or ``header``: what the parser said that it used when this half's row was made; None when it said
-    nothing then. The import of an R2 reads its R1 too, so several lines may be near: the worse counts."""
+    nothing then. A line names no file and the import of an R2 reads its R1 too: where the lines nearest to it disagree,
+    which is which cannot be told (``both``)."""
     created = _moment(row.get("created_at"))
     if created is None:
         return None
@@ -233,7 +234,8 @@ def _source(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Optio
     closest = min((distance for distance, _ in near), default=LOG_WINDOW_S + 1)
     if closest > LOG_WINDOW_S:
         return None
-    return "header" if "header" in {source for distance, source in near if distance <= closest + 1} else "field9"
+    told = {source for distance, source in near if distance <= closest + 1}
+    return told.pop() if len(told) == 1 else "both"
 
 
 def _moment(text: Any) -> Optional[datetime]:

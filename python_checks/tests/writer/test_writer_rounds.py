@@ -213,6 +213,13 @@ def test_milliseconds_read_as_seconds_are_named_with_the_factor(
         ({"rounds": 2}, FIELD9, "4.3/stored", "fail", ""),
         ({}, said(), "4.3/logged", "inconclusive", ""),
         ({}, said(("2026-02-20 22:00:59", "header")), "4.3/logged", "fail", ""),
+        (
+            {},
+            said(("2026-02-20 22:00:59", "header"), ("2026-02-20 22:01:00", "field9")),
+            "4.3/logged",
+            "inconclusive",
+            "",
+        ),
         ({}, said(("2026-02-20 20:00:59", "field9")), "4.3/logged", "inconclusive", ""),
     ],
 )
