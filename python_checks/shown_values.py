@@ -115,9 +115,10 @@ def _find(shown: Sequence[Mapping[str, Any]], guid: str, names: set[str]) -> Map
 def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> dict[str, Any]:
     """The headshot leaderboard's embed against headshot kills / kills.
 
-    ``rows`` are those of headshot_kills.sql. Besides the values: the places go down, and nobody is left out who has a
-    higher rate than the last one shown with at least as many rounds and kills as somebody shown has (the threshold is
-    the site's own and need not be known for that).
+    ``rows`` are those of headshot_kills.sql; a player whose sums are None was not summed, and a place that may be his and
+    fits nobody else is ``unproven``. Besides the values: the places go down, and nobody is left out who has a higher rate
+    than the last one shown with at least as many rounds and kills as somebody shown has (the threshold is the site's own
+    and need not be known for that); ``all_players`` says whether everybody was summed, so that this means something.
     """
     sample: dict[str, Any] = {"changed": False, "status": answer.get("status"), "error": answer.get("error", "")}
     body = answer.get("body")
@@ -132,7 +133,8 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
     for number, match in enumerate(lines, start=1):
         shown = match["percent"]
         decimals = max(1, len(shown.partition(".")[2]))
-        candidates = by_name.get(plain(match["name"]), [])
+        bearers = by_name.get(plain(match["name"]), [])
+        candidates = [row for row in bearers if row["kills"] is not None]
         fitting = [row for row in candidates if agrees(float(shown), _rate(row), decimals)]
         listed += fitting or candidates
         places.append(
@@ -142,7 +144,8 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
                 "shown": float(shown),
                 "expected": round(_rate((fitting or candidates)[0]), 3) if candidates else None,
                 "equal": bool(fitting),
-                "known": bool(candidates),
+                "known": bool(bearers),
+                "unproven": not fitting and len(candidates) < len(bearers),
             }
         )
     percents = [one["shown"] for one in places]
@@ -151,7 +154,11 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
         **sample,
         "title": str(body.get("title", "")) if isinstance(body, dict) else "",
         "shown": len(places),
-        "unequal": sum(one["known"] and not one["equal"] for one in places),
+        "names": [one["name"] for one in places],
+        "proven": sum(one["equal"] for one in places),
+        "unproven": sum(one["unproven"] for one in places),
+        "all_players": all(row.get("is_all", True) for row in rows),
+        "unequal": sum(one["known"] and not one["equal"] and not one["unproven"] for one in places),
         "unmatched": sum(not one["known"] for one in places),
         "unordered": sum(after > before for before, after in itertools.pairwise(percents)),
         "missing": missing[:SHOWN],
@@ -165,6 +172,7 @@ def _missing(rows: Sequence[Mapping[str, Any]], listed: Sequence[Mapping[str, An
         str(row["names"]).partition("\n")[0]
         for row in rows
         if row["guid"] not in shown
+        and row["kills"] is not None
         and _rate(row) > last + 0.1
         and any(row["rounds"] >= one["rounds"] and row["kills"] >= one["kills"] for one in listed)
     ]
@@ -192,11 +200,13 @@ def headshots_text(sample: Mapping[str, Any]) -> str:
     parts = [
         f"{sample['shown']} places of {sample['title'] or 'the leaderboard'!r} compared, {sample['unequal']} differ"
     ]
+    if sample["unproven"]:
+        parts.append(f"{sample['unproven']} have more rows than are summed, so they prove nothing")
     parts += [sample["error"]] if sample["error"] else []
     parts += [f"{name} is missing" for name in sample["missing"][:3]]
     parts += [
         f"{one['name']}: shown {one['shown']} %, required {one['expected']} %"
         for one in sample["places"]
-        if not one["equal"]
+        if not one["equal"] and not one["unproven"]
     ][:3]
     return "; ".join(parts)

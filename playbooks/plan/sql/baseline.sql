@@ -7,13 +7,13 @@ WITH newest AS MATERIALIZED (
     SELECT o.id, o.round_number, o.round_date, o.round_date ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' AS dated
     FROM rounds AS o
     ORDER BY o.id DESC
-    LIMIT %(newest_rows)s
+    LIMIT %(newest_rows)s::integer
 ),
 teams AS MATERIALIZED (
-    SELECT l.id, l.round_number, l.round_id FROM lua_round_teams AS l ORDER BY l.id DESC LIMIT %(newest_rows)s
+    SELECT l.id, l.round_number, l.round_id FROM lua_round_teams AS l ORDER BY l.id DESC LIMIT %(newest_rows)s::integer
 ),
 spawns AS MATERIALIZED (
-    SELECT s.id, s.round_id FROM lua_spawn_stats AS s ORDER BY s.id DESC LIMIT %(newest_rows)s
+    SELECT s.id, s.round_id FROM lua_spawn_stats AS s ORDER BY s.id DESC LIMIT %(newest_rows)s::integer
 )
 SELECT
     t.lua_round_teams,

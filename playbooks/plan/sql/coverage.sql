@@ -11,7 +11,7 @@ WITH newest AS MATERIALIZED (
     SELECT r.id, r.round_number, r.round_status, r.is_bot_round, r.round_date, r.round_date ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' AS dated
     FROM rounds AS r
     ORDER BY r.id DESC
-    LIMIT %(newest_rounds)s
+    LIMIT %(newest_rounds)s::integer
 ),
 classed AS MATERIALIZED (
     SELECT
@@ -54,7 +54,7 @@ newest_lua AS MATERIALIZED (
     SELECT l.id, l.round_number, l.round_id
     FROM lua_round_teams AS l
     ORDER BY l.id DESC
-    LIMIT %(newest_rounds)s
+    LIMIT %(newest_rounds)s::integer
 ),
 lua_counts AS (
     SELECT

@@ -28,7 +28,7 @@ WITH RECURSIVE texts AS (
             FROM (SELECT max(o.round_date) AS text FROM rounds AS o WHERE o.round_date < t.text) AS m
         ) AS n
     ) AS next
-    WHERE t.found < %(days)s AND next.text IS NOT NULL
+    WHERE t.found < %(days)s::integer AND next.text IS NOT NULL
 )
 SELECT
     d.text AS day,

@@ -18,13 +18,13 @@ WITH found AS MATERIALIZED (
     FROM rounds AS r
     WHERE r.round_number IN (1, 2) AND r.round_date >= %(since)s AND r.round_date ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
     ORDER BY r.round_date DESC, replace(r.round_time, ':', '') DESC, r.id DESC
-    LIMIT %(newest_halves)s + 1
+    LIMIT %(newest_halves)s::integer + 1
 ),
 halves AS MATERIALIZED (
-    SELECT f.*, (SELECT count(*) FROM found) > %(newest_halves)s AS is_cut
+    SELECT f.*, (SELECT count(*) FROM found) > %(newest_halves)s::integer AS is_cut
     FROM found AS f
     ORDER BY f.round_date DESC, f.hms DESC, f.id DESC
-    LIMIT %(newest_halves)s
+    LIMIT %(newest_halves)s::integer
 )
 SELECT
     h.id AS round_id,

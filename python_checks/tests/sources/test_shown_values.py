@@ -155,3 +155,24 @@ def test_a_name_of_two_players_may_be_either() -> None:
     twins = [*TRUTH, {"guid": "DD", "names": "Ana", "headshot_kills": 50, "kills": 1000, "rounds": 60}]
     assert compare_headshots(twins, embed(BOR, ANA.replace("3.0%", "5.0%"), ANA))["unequal"] == 0
     assert compare_headshots(twins, embed(BOR, ANA.replace("3.0%", "4.0%")))["unequal"] == 1
+
+
+def test_a_player_who_was_not_summed_proves_nothing_and_breaks_nothing() -> None:
+    """Of a large table only some of those shown are summed; the others' sums are None."""
+    unknown = {"headshot_kills": None, "kills": None, "rounds": None}
+    partly = [{**row, "is_all": False} for row in TRUTH[:2]]
+    partly[0] |= unknown
+    sample = compare_headshots(partly, embed(BOR, ANA))
+    told = ("proven", "unproven", "unequal", "unmatched", "all_players")
+    assert [sample[key] for key in told] == [1, 1, 0, 0, False]
+    assert sample["names"] == ["Bor", "Ana"] and "1 have more rows" in headshots_text(sample)
+    assert compare_headshots(partly, embed(BOR.replace("25.0", "8.6"), ANA))["unequal"] == 1
+    sample = compare_headshots([row | unknown for row in partly], embed(BOR, ANA))
+    assert (sample["proven"], sample["unproven"], sample["missing"]) == (0, 2, [])
+
+
+def test_a_namesake_who_was_not_summed_may_be_the_one_shown() -> None:
+    twin = {"guid": "DD", "names": "Ana", "headshot_kills": None, "kills": None, "rounds": None}
+    assert compare_headshots([*TRUTH, twin], embed(BOR, ANA))["proven"] == 2
+    sample = compare_headshots([*TRUTH, twin], embed(BOR, ANA.replace("3.0%", "4.0%")))
+    assert (sample["proven"], sample["unproven"], sample["unequal"]) == (1, 1, 0)
