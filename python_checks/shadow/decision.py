@@ -102,9 +102,11 @@ def decide(data: Sample, margin_s: float = MARGIN_S) -> Report:
     if margin_s < MIN_MARGIN_S:
         raise ValueError(f"a margin of {margin_s:g} s is below {MIN_MARGIN_S:g} s, half of OLD's step of 6 s")
     codes: dict[str, str] = {}
-    violations, unit = _validity(data)
+    violations, unit = _validity(data, codes)
     coverage, numbers = _coverage(data, codes)
-    source = origin(data.pairs)
+    if data.codes["COPIED"] and coverage != PASS:
+        codes["NOT_INDEPENDENT"] = _SETTLE[COPIED]
+    source = origin(pair.both_s for pair in data.pairs)
     looks = _looks(data, margin_s, source)
     strata = _strata(data.usable, margin_s)
     bias = _bias(data, looks, strata, margin_s, codes, source)
@@ -156,7 +158,7 @@ def _decision(validity: str, coverage: str, bias: str, tail_upper: float) -> str
     return KEEP_DUAL
 
 
-def _validity(data: Sample) -> tuple[list[str], bool]:
+def _validity(data: Sample, codes: dict[str, str]) -> tuple[list[str], bool]:
     """Step A: NEW by itself. Each violation as a sentence, and whether a unit is suspect."""
     told = []
     for one in data.rounds:
@@ -169,6 +171,7 @@ def _validity(data: Sample) -> tuple[list[str], bool]:
             if one.duration_s <= 0:
                 told.append(f"round {one.round_id}: measured duration {one.duration_s:g} s")
             elif one.span_s is not None and abs(one.duration_s - (one.span_s - one.pause_s)) >= 2:
+                codes["CLOCK_SKEW"] = _SETTLE["CLOCK_SKEW"]
                 told.append(
                     f"round {one.round_id}: measured duration {one.duration_s:g} s against {one.span_s:g} s from start to end less "
                     f"{one.pause_s:g} s paused"
@@ -237,7 +240,7 @@ def _looks(data: Sample, margin_s: float, source: str) -> list[dict[str, Any]]:
         first = usable[:planned]
         # Copies among the first rounds must not hide behind later ones, nor later ones behind the first.
         told_source = next(
-            (s for s in (COPIED, UNKNOWN) if s in (source, origin([pair for one in first for pair in one.pairs]))),
+            (s for s in (COPIED, UNKNOWN) if s in (source, origin(pair.both_s for one in first for pair in one.pairs))),
             INDEPENDENT,
         )
         found = st.look_at(differences, evenings, planned, margin_s, independent=told_source == INDEPENDENT)
@@ -332,7 +335,8 @@ def _bias(
         if verdict == st.EQUIVALENT:
             verdict = st.INCONCLUSIVE
     codes |= last["lacking"] if verdict == st.INCONCLUSIVE else {}
-    if last["source"] == COPIED or (last["source"] == UNKNOWN and last["interval_verdict"] == st.EQUIVALENT):
+    tempting = last["flat"] or last["interval_verdict"] == st.EQUIVALENT
+    if last["source"] == COPIED or (last["source"] == UNKNOWN and tempting):
         codes["NOT_INDEPENDENT"] = _SETTLE[last["source"]]
     if last["verdict"] == st.INCONCLUSIVE:
         codes |= _ahead(last, len(usable), margin_s)

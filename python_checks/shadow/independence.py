@@ -7,25 +7,37 @@ met more often than one time in six; a copy, also one that is shifted by a const
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from python_checks.shadow import statistics as st
-from python_checks.shadow.pairs import OLD_STEP_S, Pair
 
-INDEPENDENT, COPIED, UNKNOWN = "independent", "copied", "unknown"
+OLD_STEP_S = 6.0
+"""OLD dead time comes in steps of 0.1 minutes, and so does the played time."""
 CHANCE = 1 / OLD_STEP_S
-CERTAINTY = 1e-5
-"""So improbable by chance must the most frequent difference be: small, because the most frequent of several is looked at."""
+INDEPENDENT, COPIED, UNKNOWN = "independent", "copied", "unknown"
+SAMPLE_LEVEL = 1e-5
+"""So improbable by chance is the most frequent difference of a copied sample: small, because the most frequent of several is taken."""
+ROUND_LEVEL = 1e-3
+"""The same for one round. Four equal differences of four are enough; by chance that befalls one such round in two hundred, which then
+counts as not covered."""
 
 
-def origin(pairs: Sequence[Pair]) -> str:
-    """``copied``: one difference is too frequent for chance (from about one copy in eight on, given a few hundred pairs);
-    ``independent``: proven not to be the rule (95 % upper bound below one half); ``unknown``: too few pairs to tell.
-
-    Pairs in which OLD is 0 tell nothing: who was never dead is equal in both.
-    """
-    told = Counter(round(pair.difference_s) for pair in pairs if pair.old_s)
-    n, most = sum(told.values()), max(told.values(), default=0)
-    if st.binomial_tail(most, n, CHANCE) < CERTAINTY:
+def origin(values: Iterable[tuple[float, float]]) -> str:
+    """Of a sample's (OLD, NEW) pairs: ``copied``, one difference is too frequent for chance (from about one copy in eight on, given a few
+    hundred pairs); ``independent``, proven not to be the rule (95 % upper bound below one half); ``unknown``, too few to tell."""
+    n, most = _most_frequent(values)
+    if st.binomial_tail(most, n, CHANCE) < SAMPLE_LEVEL:
         return COPIED
     return INDEPENDENT if st.upper_bound(most, n) < 0.5 else UNKNOWN
+
+
+def is_copied_round(values: Iterable[tuple[float, float]]) -> bool:
+    """Whether the (OLD, NEW) pairs of one round were copied: Lua data gets lost for all players of a round at once."""
+    n, most = _most_frequent(values)
+    return st.binomial_tail(most, n, CHANCE) < ROUND_LEVEL
+
+
+def _most_frequent(values: Iterable[tuple[float, float]]) -> tuple[int, int]:
+    """How many pairs tell something, and how many of them share the most frequent difference. Who was never dead is equal in both."""
+    told = Counter(round(new - old) for old, new in values if old)
+    return sum(told.values()), max(told.values(), default=0)

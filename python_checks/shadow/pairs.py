@@ -12,17 +12,16 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from python_checks.shadow.independence import OLD_STEP_S, is_copied_round
 from python_checks.shadow.statistics import median
 
 TRUSTED_VERSION = (1, 6, 3)
 """First webhook whose spawn data uses one clock (domain.md 4.6)."""
-OLD_STEP_S = 6.0
-"""OLD dead time comes in steps of 0.1 minutes, and so does the played time."""
 UNKNOWN_SESSION = "unknown"
 MIN_PAIRS = 4
 MIN_SHARE = 0.8
@@ -82,11 +81,17 @@ class Pair:
     code: str = ""
 
     @property
-    def difference_s(self) -> float:
-        """NEW minus OLD of a comparable pair."""
+    def both_s(self) -> tuple[float, float]:
+        """OLD and NEW of a comparable pair."""
         if self.old_s is None or self.new_s is None:
             raise ValueError(f"no pair: {self.code}")
-        return self.new_s - self.old_s
+        return self.old_s, self.new_s
+
+    @property
+    def difference_s(self) -> float:
+        """NEW minus OLD of a comparable pair."""
+        old, new = self.both_s
+        return new - old
 
 
 @dataclass
@@ -211,14 +216,14 @@ def sample(rows: Iterable[Mapping[str, Any]]) -> Sample:
         one = rounds.setdefault(identity, _round(identity, row))
         one.version = one.version or _text(row, "lua_version")
         if any(known.player == player for known in one.rows):
-            one.rows = [
-                Pair(p.round_id, p.player, p.played_s, p.old_s, p.new_s, "LINK_AMBIGUOUS") if p.player == player else p
-                for p in one.rows
-            ]
+            one.rows = [replace(p, code="LINK_AMBIGUOUS") if p.player == player else p for p in one.rows]
             result.left_out["REPEATED_ROW"] += 1
             continue
         one.reconnected = one.reconnected or _is_true(row, "reconnected")
         one.rows.append(_pair(identity, player, row))
+    for one in rounds.values():
+        if is_copied_round(pair.both_s for pair in one.pairs):
+            one.rows = [row if row.code else replace(row, code="COPIED") for row in one.rows]
     ordered = sorted(rounds.values(), key=lambda r: r.order)
     # The window begins with the first round of a webhook whose spawn data can be believed.
     begin = next((i for i, r in enumerate(ordered) if is_trusted(r.version)), len(ordered))

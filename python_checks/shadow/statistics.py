@@ -218,10 +218,26 @@ def look_at(
 
 
 def binomial_tail(k: int, n: int, p: float) -> float:
-    """P(X >= k) for n trials with probability p."""
-    if k <= 0:
+    """P(X >= k) for n trials with probability p, also where 2**n is no float. Summed away from the middle, largest term first."""
+    if k <= 0 or p >= 1:
         return 1.0
-    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+    if k > n or p <= 0:
+        return 0.0
+    upward = k > n * p
+    at = k if upward else k - 1
+    log = (
+        math.lgamma(n + 1)
+        - math.lgamma(at + 1)
+        - math.lgamma(n - at + 1)
+        + at * math.log(p)
+        + (n - at) * math.log1p(-p)
+    )
+    term, total = math.exp(log), 0.0
+    while term > 1e-17 * total:
+        total += term
+        term *= (n - at) / (at + 1) * p / (1 - p) if upward else at / (n - at + 1) * (1 - p) / p
+        at += 1 if upward else -1
+    return min(1.0, total) if upward else max(0.0, 1 - total)
 
 
 def lower_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
@@ -240,10 +256,17 @@ def upper_bound(k: int, n: int, confidence: float = CONFIDENCE) -> float:
 
 def needed_rounds(missed: int, share: float = COVERAGE, confidence: float = CONFIDENCE) -> int:
     """The fewest rounds with which so many missed ones still leave the lower bound above ``share``."""
-    n = max(1, missed + 1)
-    while lower_bound(n - missed, n, confidence) <= share:
-        n += 1
-    return n
+
+    def proves(n: int) -> bool:
+        return lower_bound(n - missed, n, confidence) > share
+
+    low, high = missed, 2 * missed + 1
+    while not proves(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if proves(middle) else (middle, high)
+    return high
 
 
 def trimmed_mean(values: Sequence[float], share: float = 0.1) -> float:

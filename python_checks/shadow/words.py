@@ -45,11 +45,12 @@ CONDITIONS = {
 """What each cell of the decision table means; "" where the column does not matter."""
 NOT_COMPARED = {
     "FALLBACK": "rows without a Lua value of their own; the bot shows OLD's there",
+    "COPIED": "rows of rounds in which NEW repeats OLD, or always differs by the same",
     "LINK_AMBIGUOUS": "rows linked to more than one Lua row",
     "DOUBTFUL_VERSION": "rows of a webhook whose spawn data is doubtful or not known",
     "NOT_PLAYED": "rows without played time",
     "NEW_IMPOSSIBLE": "rows with NEW below 0, above the played time, or clamped to it",
-    "OLD_CLAMPED": "rows with OLD missing, below 0 or above the played time",
+    "OLD_CLAMPED": "rows with OLD missing, below 0 or not below the played time",
     "REPEATED_ROW": "rows of a player who is in the round twice",
     "SUMMARY": "rows of match summaries (round 0)",
     "BOT": "rows of bot rounds",
@@ -236,7 +237,7 @@ def _bias(found: Mapping[str, Any], numbers: Any) -> Iterable[str]:
         factor = number(look, "factor")
         yield (
             f"look at {_count(look, 'rounds')} rounds: {seconds(number(look, 'estimate_s'))} [{_end(low)}, {_end(high)}],"
-            f" evenings ×{UNKNOWN if factor is None else f'{factor:.2f}'}: {look.get('verdict')}"
+            f" {_count(look, 'evenings')} evenings (×{UNKNOWN if factor is None else f'{factor:.2f}'}): {look.get('verdict')}"
         )
 
 

@@ -72,6 +72,22 @@ def test_bounds_agree_with_scipy(counts: tuple[int, int]) -> None:
         assert st.binomial_tail(k, n, st.lower_bound(k, n)) == pytest.approx(0.05, abs=1e-9)
 
 
+@settings(max_examples=100, deadline=None)
+@given(hs.integers(1, 100_000), hs.floats(0.001, 0.999), hs.floats(-4, 4))
+def test_many_rounds_have_tails_too(n: int, p: float, off: float) -> None:
+    """Sums of powers of two break from about a thousand trials on; a site has more rounds, and more pairs."""
+    from scipy.stats import binom
+
+    k = min(n, max(0, round(n * p + off * math.sqrt(n * p * (1 - p)))))
+    assert st.binomial_tail(k, n, p) == pytest.approx(binom.sf(k - 1, n, p), rel=1e-6)
+
+
+def test_bounds_of_many_rounds() -> None:
+    assert st.lower_bound(4200, 5000) == pytest.approx(0.8312, abs=0.0005)
+    assert st.lower_bound(st.needed_rounds(900) - 900, st.needed_rounds(900)) > st.COVERAGE
+    assert st.lower_bound(st.needed_rounds(900) - 901, st.needed_rounds(900) - 1) <= st.COVERAGE
+
+
 def test_needed_rounds_are_the_table() -> None:
     table = [(n - missed, n) for missed in range(6) for n in [st.needed_rounds(missed)]]
     assert table == [(14, 14), (21, 22), (28, 30), (34, 37), (40, 44), (45, 50)]

@@ -85,12 +85,13 @@ def test_every_reason_that_a_sample_gives_is_explained() -> None:
     ):
         data[at].update(change)
     data[19]["player_guid"] = data[18]["player_guid"]
+    for row in data[200:210]:
+        row["new_dead_s"] = row["old_dead_s"]
     old = [dict(row, lua_version="1.6.0", round_id=900, played_at=-1) for row in rows(1)]
     told = words.not_compared(asdict(d.decide(pairs.sample(old + data))))
     assert {reason for reason, _, _ in told} == set(words.NOT_COMPARED)
-    assert all(meaning and many == "1" for reason, many, meaning in told if reason != "LINK_AMBIGUOUS"), (
-        "a player twice is ambiguous too"
-    )
+    more = {"LINK_AMBIGUOUS": "2", "COPIED": "10"}  # a player twice is ambiguous too, and a copied round has ten
+    assert all(meaning and many == more.get(reason, "1") for reason, many, meaning in told)
 
 
 def test_a_terminal_obeys_no_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
