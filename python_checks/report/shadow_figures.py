@@ -36,7 +36,8 @@ class Figure:
 
 
 def differences(plots: Plots, looks: Any, margin_s: float | None) -> Figure:
-    """Rounds in time order: the median of NEW − OLD of each, the margin, the planned looks, and the rounds that are not compared."""
+    """Rounds in time order: the median of NEW − OLD of each, the margin, the planned looks, and the rounds that are not compared.
+    ``margin_s`` (> 0) is None where it is not recorded."""
     title = "NEW − OLD of each round, in time order"
     rounds = plots.rounds[-ROUNDS_DRAWN:]
     if not rounds:
@@ -141,7 +142,7 @@ def coverage(plots: Plots, numbers: Any) -> Figure:
 
 
 def _margin(y: Axis, margin_s: float | None) -> str:
-    if margin_s is None or margin_s <= 0:
+    if margin_s is None:
         return ""
     high, low = y.at(margin_s), y.at(-margin_s)
     return (

@@ -62,8 +62,14 @@ def _badge(verdict: Any) -> str:
     return badge(_COLOURS.get(name, name), name)
 
 
-def _margin(numbers: Any) -> str:
+def _margin_s(numbers: Any) -> float | None:
+    """The margin; one that no comparison takes is damage."""
     value = time_s(numbers, "margin_s")
+    return value if value is not None and value >= decision.MIN_MARGIN_S else None
+
+
+def _margin(numbers: Any) -> str:
+    value = _margin_s(numbers)
     return "not recorded" if value is None else f"±{value:g} s"
 
 
@@ -104,7 +110,7 @@ def _pictures(one: Comparison) -> str:
     numbers = one.found.get("numbers")
     lost = one.plots.unreadable
     note = f'<p class="alarm">{lost} recorded points are no numbers and are not drawn.</p>' if lost else ""
-    first = shadow_figures.differences(one.plots, one.found.get("looks"), time_s(numbers, "margin_s"))
+    first = shadow_figures.differences(one.plots, one.found.get("looks"), _margin_s(numbers))
     keys = "".join(
         f'<span><i class="k-{kind}">{sign}</i> {label}</span>' for kind, sign, label, mark in _KEYS if mark in first.svg
     )

@@ -127,6 +127,7 @@ def test_a_look_stands_behind_the_round_it_ends_with() -> None:
     # The first look had no finite interval, so it has none in the picture.
     low, first_cap, second_cap = picture.points("interval")
     assert low[1] == first_cap[1] == pytest.approx(-4.5, abs=0.05) and second_cap[1] == pytest.approx(3.5, abs=0.05)
+    assert not rounds_picture(values, [{**LOOKS[1], "high_s": None}]).pixels("interval")
     assert not rounds_picture(values, [{"rounds": 99}, {"rounds": 0}, {"rounds": None}, {}]).pixels("look")
 
 
@@ -153,6 +154,7 @@ def test_one_far_round_presses_no_others_flat() -> None:
     assert "+9000.0 s" in picture.titles("dot")[-1] and "Beyond the axis: 1, the farthest +9000.0 s." in figure.about
     far = next(one for one in picture.root.iter("path") if one.attrib.get("class") == "dot")
     assert "l5 10h-10z" in far.attrib["d"], "a triangle that points up"
+    assert picture.pixels("dot")[-1][1] == figures.TOP
 
 
 def test_pairs_land_at_mean_and_difference() -> None:
@@ -269,6 +271,15 @@ def test_no_record_breaks_the_page(recorded: dict[str, Any], found: dict[str, An
         inside(Picture(re.sub(r"[^\x20-\x7e\u00a0-\ud7ff]", "?", svg)))
 
 
+@pytest.mark.parametrize("margin_s", [-1.0, 0, 5e-324, 2.9, 1e308, 10**400, True, "5", None])
+def test_a_margin_that_no_comparison_takes_is_not_drawn(margin_s: Any) -> None:
+    found = {"verdict": "X", "numbers": {"margin_s": margin_s}}
+    html = shadow_page.section(
+        Comparison(1, datetime.now(UTC), "vm", found, read(drawn(DIFFERENCES)), "", ""), datetime.now(UTC), True
+    )
+    assert "margin not recorded" in html and "margin-end" not in html and html.count('<circle class="dot"') == 12
+
+
 def test_numbers_that_are_none_are_counted_not_drawn() -> None:
     made = drawn([1.0, 2.0, "3", math.nan])
     made["bland_altman"] = [{"mean_s": 1.0, "difference_s": None}, {"mean_s": 1.0, "difference_s": 2.0}]
@@ -344,6 +355,7 @@ def test_no_secret_leaves_through_a_picture(site: OpsSite, monkeypatch: pytest.M
     assert CANARY in raw.read_text(), "the canary must have been there to be hidden"
     html = page(collect(site.evidence, datetime.now(UTC), site.plan))
     assert CANARY not in html and html.count("<figure>") == 3
+    assert CANARY not in repr([one.plots for one in comparisons(site.records(), site.evidence)])
 
 
 def test_an_old_record_says_that_points_are_not_recorded(site: OpsSite) -> None:
