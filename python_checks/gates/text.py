@@ -111,6 +111,17 @@ def _wrapped(label: str, text: str, indent: int) -> list[str]:
     )
 
 
+def proof_lines(answers: Iterable[Mapping[str, Any]], *, colour: bool = False) -> list[str]:
+    """The integration proof (proof.Answer as dict) for the terminal: one block per item."""
+    lines = ["integration proof"]
+    for one in answers:
+        mark = str(one["verdict"])
+        lines.append(f"  {one['item']}  {paint(mark.ljust(12), mark, colour)}  {one['asks']}")
+        lines += _wrapped("in its place", str(one["instead"]), 1)
+        lines += [*_wrapped("found", str(one["found"]), 1), *_wrapped("next", str(one["next"]), 1)]
+    return lines
+
+
 def log_lines(records: Iterable[Mapping[str, Any]]) -> list[str]:
     """Records of the ledger, one line each: number, time (UTC), run, what, where, how it ended."""
     return table([["seq", "at (UTC)", "operator", "record", "result"], *log_cells(records)])
