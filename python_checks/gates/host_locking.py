@@ -19,7 +19,7 @@ from python_checks.gates.locking import obstacle
 
 DEFAULT_DIR = "~/.rollout/site"
 # A run that has just ended on this machine is freed by its keeper in a moment.
-SETTLE_TRIES, SETTLE_S = 10, 0.5
+SETTLE_TRIES, SETTLE_S = 5, 0.5
 
 
 def mark(folder: Path, *, checking: bool = False) -> dict[str, Any]:
