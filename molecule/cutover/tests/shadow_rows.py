@@ -1,4 +1,4 @@
-"""SQL that fills the site's tables with evenings on which old and new timing agree; printed for psql.
+"""Evenings on which old and new timing agree, as SQL for the site's tables, and the ingestion of new ones switched on.
 
 Composed, not played: three maps, four evenings of four matches, eight players, Lua rows for all of
 them from a webhook whose spawn data is trusted, dead times that differ by less than old's step of 6 s.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+
+from testinfra.host import Host
 
 MAPS = ("supply", "te_escape2", "etl_adlernest")
 EVENINGS = 4
@@ -62,5 +64,15 @@ def statements(evenings: int = EVENINGS) -> list[str]:
     return [*found, f"SELECT setval('rounds_id_seq', {round_id})"]
 
 
-if __name__ == "__main__":
-    print(";\n".join(statements()) + ";")
+def prepare(vm: Host, evenings: int = EVENINGS) -> None:
+    """Fill the tables, and let the bot take gametime files: the new timing of what is played next comes from them."""
+    rows = statements(evenings)
+    for at in range(0, len(rows), 100):
+        part = ";\n".join(rows[at : at + 100])
+        done = vm.run(
+            f"psql -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U etlegacy_user -d etlegacy <<'SQL' 2>&1\n{part};\nSQL"
+        )
+        assert done.rc == 0, done.stdout
+    switch = "s/^GAMETIMES_NAME_ALLOWED=false$/GAMETIMES_NAME_ALLOWED=true/"
+    vm.check_output(f"sudo sed -i '{switch}' /opt/slomix/.env && sudo systemctl restart slomix-bot.service")
+    vm.check_output("timeout 30 sh -c 'until curl -sf http://127.0.0.1:8089/health | grep -q true; do sleep 0.3; done'")
