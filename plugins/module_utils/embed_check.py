@@ -27,7 +27,7 @@ _CLOCK = re.compile(r"(?<![\d:.])(\d{1,7}):([0-5]\d)(?::([0-5]\d))?(?![\d:])")
 _ASIDE = re.compile(r"\([^)]*\)")
 _DEAD = re.compile(r"dead", re.IGNORECASE)
 _NEXT_LABEL = re.compile(r"[,;\n]|denied|alive|played", re.IGNORECASE)
-_LEAD = r"^[^\w\n]*(?:\d{1,3}[.):]\s*[^\w\n]*)?"
+_LEAD = r"^[^\w\n]*(?:\d{1,3}(?:[.):]|\s)\s*[^\w\n]*)?"
 _NO_LUA = re.compile(r"no[- _]?lua", re.IGNORECASE)
 _NO_DATA = re.compile(r"no lua data|lua timing missing", re.IGNORECASE)
 

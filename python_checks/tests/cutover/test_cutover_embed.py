@@ -86,6 +86,8 @@ def test_the_right_display_passes(line: Line, wanted: str) -> None:
 def test_other_forms_of_a_display_are_read_too() -> None:
     bold: Line = lambda name, _old, new: f"`{1}.` **{name}** ☠ Dead: `{clock(new)}` | Denied: `0:12`"  # noqa: E731
     assert passes(check(embed(rows(), bold), rows(), "new"))
+    ranked: Line = lambda name, _old, new: f"#{1 + int(name[-1])} {name} - {clock(new)} dead? {clock(new)}"  # noqa: E731
+    assert passes(check(embed(rows(), ranked), rows(), "new"))
     fields = [{"name": name, "value": f"K 9 D 5 1:23\nTime dead {clock(new)}"} for name, _old, new in sums(rows())]
     assert passes(check({"messages": [{"content": "", "embeds": [{"title": "x", "fields": fields}]}]}, rows(), "new"))
     # A name that begins another one, and one with the marks of the chat in it.
