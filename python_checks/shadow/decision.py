@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from python_checks.shadow import plots
+from python_checks.shadow import figures, looks, plots
 from python_checks.shadow import statistics as st
-from python_checks.shadow.independence import COPIED, INDEPENDENT, UNKNOWN, origin
-from python_checks.shadow.pairs import UNKNOWN_SESSION, Pair, Round, Sample, is_trusted
+from python_checks.shadow.independence import COPIED, UNKNOWN, origin
+from python_checks.shadow.pairs import Pair, Round, Sample, is_trusted
 
 MARGIN_S = 5.0
 """Dead time: two values that differ by less may be shown for each other. Not below 3 s, half of OLD's step."""
@@ -19,7 +17,6 @@ MIN_MARGIN_S = 3.0
 TAIL_S = 15.0
 TAIL_SHARE = 0.10
 BAD_PAIRS = 0.20
-STRATUM_ROUNDS = 4
 SWITCH_TAIL, DELETE_TAIL = 0.20, 0.10
 UNIT_FACTORS = (60.0, 1 / 60, 1000.0, 1 / 1000, 60000.0)
 
@@ -62,8 +59,6 @@ _SETTLE = {
     "NO_DATA": "play rounds with the webhook from 1.6.3 on and let the gametime files be ingested",
     COPIED: "NEW repeats OLD's values: find out where it is copied; only raw lua_spawn_stats count",
     UNKNOWN: "too few players with dead time to tell NEW from a copy of OLD: play rounds in which people die",
-    "SKEWED": "mean, median and trimmed mean of the rounds lie more than half of the margin apart: find out which rounds are far off",
-    "LOOKS_SPENT": "the last planned look did not decide: keep dual; to go on, begin a new experiment with a later first day",
     "LINK_AMBIGUOUS": "repair Lua rows that are linked to one round more than once",
     "MIXED_VERSION": "begin the window with the first round of one webhook version",
     "WINDOW_CUT": "more rounds since that day than are compared: begin anew with a later first day",
@@ -107,11 +102,11 @@ def decide(data: Sample, margin_s: float = MARGIN_S) -> Report:
     if data.codes["COPIED"] and coverage != PASS:
         codes["NOT_INDEPENDENT"] = _SETTLE[COPIED]
     source = origin(pair.both_s for pair in data.pairs)
-    looks = _looks(data, margin_s, source)
-    strata = _strata(data.usable, margin_s)
-    bias = _bias(data, looks, strata, margin_s, codes, source)
+    looked = looks.at_planned(data.usable, margin_s, source)
+    strata = looks.strata(data.usable, margin_s)
+    bias = _bias(data, looked, strata, margin_s, codes, source)
     tails, tail_upper = _tails(data, numbers, codes)
-    numbers |= _description(data, margin_s, codes)
+    numbers |= figures.of(data)
     if data.is_cut:
         codes["WINDOW_CUT"] = _SETTLE["WINDOW_CUT"]
     if bias == st.EQUIVALENT and ("WIDE_CI" in codes or data.is_cut):
@@ -136,7 +131,7 @@ def decide(data: Sample, margin_s: float = MARGIN_S) -> Report:
         {"margin_s": margin_s, **numbers},
         violations,
         strata,
-        looks,
+        looked,
         dict(data.codes + Counter({f"left out: {k}": v for k, v in data.left_out.items()})),
         plots.of(data, numbers["bad_rounds"]),
     )
@@ -229,82 +224,9 @@ def _coverage(data: Sample, codes: dict[str, str]) -> tuple[str, dict[str, Any]]
     return UNSURE, numbers
 
 
-def _looks(data: Sample, margin_s: float, source: str) -> list[dict[str, Any]]:
-    """Step C at the planned numbers of rounds, the first ones in time order, until one of them decides."""
-    told = []
-    usable = data.usable
-    differences, evenings = [one.difference_s for one in usable], [one.session for one in usable]
-    for planned in st.LOOKS:
-        if planned > len(usable):
-            break
-        first = usable[:planned]
-        # Copies among the first rounds must not hide behind later ones, nor later ones behind the first.
-        told_source = next(
-            (s for s in (COPIED, UNKNOWN) if s in (source, origin(pair.both_s for one in first for pair in one.pairs))),
-            INDEPENDENT,
-        )
-        found = st.look_at(differences, evenings, planned, margin_s, independent=told_source == INDEPENDENT)
-        lacking = _lacking(first)
-        if _is_skewed(differences[:planned], margin_s):
-            lacking["WIDE_CI"] = _SETTLE["SKEWED"]
-        blocked = [s["stratum"] for s in _strata(first, margin_s) if s["blocks"]]
-        verdict = found.verdict
-        if verdict == st.EQUIVALENT and (lacking or blocked or told_source != INDEPENDENT):
-            verdict = st.INCONCLUSIVE
-        told.append(
-            {
-                "rounds": planned,
-                "estimate_s": round(found.estimate, 3),
-                "low_s": _finite(found.low),
-                "high_s": _finite(found.high),
-                "factor": round(found.factor, 3),
-                "alpha": st.ALPHA,
-                "evenings": found.evenings,
-                "evenings_low_s": _finite(found.evenings_low),
-                "evenings_high_s": _finite(found.evenings_high),
-                "interval_verdict": found.verdict,
-                "verdict": verdict,
-                "flat": found.flat,
-                "source": told_source,
-                "lacking": lacking,
-                "blocked_by": blocked,
-            }
-        )
-        if verdict != st.INCONCLUSIVE:
-            break
-    return told
-
-
-def _lacking(rounds: Sequence[Round]) -> dict[str, str]:
-    """What a sample must span before it can say EQUIVALENT: codes with what would settle them."""
-    told: dict[str, str] = {}
-    sessions, maps = {one.session for one in rounds}, {one.map for one in rounds if one.map}
-    homeless = sum(1 for one in rounds if one.session == UNKNOWN_SESSION)
-    if homeless:
-        told["TOO_FEW_SESSIONS"] = f"{homeless} rounds of an evening that is not known: name the session of every round"
-    elif len(sessions) < st.MIN_EVENINGS:
-        told["TOO_FEW_SESSIONS"] = f"{len(sessions)} evenings: play on {st.MIN_EVENINGS - len(sessions)} more"
-    gaps = [
-        f"R{n}: {sum(1 for r in rounds if r.number == n)} rounds"
-        for n in (1, 2)
-        if sum(1 for r in rounds if r.number == n) < 3
-    ]
-    if len(maps) < 3:
-        gaps.append(f"{len(maps)} maps")
-    pairs = [pair for one in rounds for pair in one.pairs]
-    player, number = Counter(pair.player for pair in pairs).most_common(1)[0] if pairs else ("", 0)
-    if number > 0.3 * len(pairs):
-        gaps.append(f"player {player} is in {number} of {len(pairs)} pairs")
-    if gaps:
-        told["STRATUM_GAP"] = (
-            f"{'; '.join(gaps)}: required are 3 R1, 3 R2, 3 maps, and no player in more than 30 % of the pairs"
-        )
-    return told
-
-
 def _bias(
     data: Sample,
-    looks: list[dict[str, Any]],
+    looked: list[dict[str, Any]],
     strata: list[dict[str, Any]],
     margin_s: float,
     codes: dict[str, str],
@@ -316,13 +238,13 @@ def _bias(
         codes["LINK_AMBIGUOUS"] = f"{data.codes['LINK_AMBIGUOUS']} rows: {_SETTLE['LINK_AMBIGUOUS']}"
     if source == COPIED:
         codes["NOT_INDEPENDENT"] = _SETTLE[COPIED]
-    if not looks:
+    if not looked:
         if data.rounds:
             codes["TOO_FEW_ROUNDS"] = (
                 f"{len(usable)} usable rounds: play {st.LOOKS[0] - len(usable)} more with Lua data"
             )
         return st.INCONCLUSIVE
-    last = looks[-1]
+    last = looked[-1]
     verdict: str = last["verdict"]
     if len(versions) > 1:
         codes["MIXED_VERSION"] = f"webhook versions {', '.join(versions)}: {_SETTLE['MIXED_VERSION']}"
@@ -339,24 +261,10 @@ def _bias(
     if last["source"] == COPIED or (last["source"] == UNKNOWN and tempting):
         codes["NOT_INDEPENDENT"] = _SETTLE[last["source"]]
     if last["verdict"] == st.INCONCLUSIVE:
-        codes |= _ahead(last, len(usable), margin_s)
+        codes |= looks.ahead(last, len(usable), margin_s)
+    if st.is_skewed([one.difference_s for one in usable], margin_s):
+        codes["WIDE_CI"] = looks.SKEWED
     return st.INCONCLUSIVE if last["source"] == COPIED else verdict
-
-
-def _ahead(last: dict[str, Any], usable: int, margin_s: float) -> dict[str, str]:
-    """Why the last look did not decide by its intervals, and when the next one is."""
-    planned = next((n for n in st.LOOKS if n > usable), None)
-    told = {} if planned else {"LOOKS_SPENT": _SETTLE["LOOKS_SPENT"]}
-    then = f": the next look is at {planned} usable rounds" if planned else ""
-    if last["flat"]:
-        told["WIDE_CI"] = "the interval has no width, which proves nothing before 14 rounds of independent data" + then
-    elif last["evenings"] >= st.MIN_EVENINGS and last["interval_verdict"] == st.INCONCLUSIVE:
-        low, high = last["evenings_low_s"], last["evenings_high_s"]
-        few = low <= -margin_s or high >= margin_s
-        told["WIDE_CI"] = f"the interval is wider than ±{margin_s:g} s{then}" + (
-            ", and evenings count more than rounds: play them on new evenings" if few and planned else ""
-        )
-    return told
 
 
 def _tails(data: Sample, numbers: dict[str, Any], codes: dict[str, str]) -> tuple[str, float]:
@@ -393,76 +301,8 @@ def tail_s(pair: Pair) -> float:
     return max(TAIL_S, TAIL_SHARE * (pair.played_s or 0))
 
 
-def _strata(rounds: Sequence[Round], margin_s: float) -> list[dict[str, Any]]:
-    """Step E: parts of the sample in which the difference may hide."""
-    parts: dict[str, list[Round]] = {}
-    for one in rounds:
-        names = [f"R{one.number}" if one.number else "round unknown", f"map {one.map or 'unknown'}"]
-        names.append(f"end {one.end_reason or 'unknown'}")
-        names.append("paused" if one.paused else "not paused")
-        names.append("reconnects" if one.reconnected else "no reconnects")
-        names.append("OLD clamped" if any(r.code == "OLD_CLAMPED" for r in one.rows) else "nothing clamped")
-        for name in names:
-            parts.setdefault(name, []).append(one)
-    told = []
-    for name, members in parts.items():
-        middle = st.median([one.difference_s for one in members])
-        blocks = len(members) >= STRATUM_ROUNDS and abs(middle) >= margin_s
-        told.append({"stratum": name, "rounds": len(members), "median_s": round(middle, 3), "blocks": blocks})
-    return sorted(told, key=lambda part: -abs(part["median_s"]))
-
-
-def _description(data: Sample, margin_s: float, codes: dict[str, str]) -> dict[str, Any]:
-    """The plain figures that people ask for, and the Bland-Altman limits, which decide nothing."""
-    usable = data.usable
-    if not usable:
-        return {}
-    values = [one.difference_s for one in usable]
-    rows = [pair.difference_s for pair in data.pairs]
-    limits, row_limits = _limits(values), _limits(rows)
-    centres = _centres(values)
-    if _is_skewed(values, margin_s):
-        codes["WIDE_CI"] = _SETTLE["SKEWED"]
-    return {
-        **{name: round(value, 3) for name, value in centres.items()},
-        "row_mean_s": round(math.fsum(rows) / len(rows), 3),
-        "row_median_s": round(st.median(rows), 3),
-        "limits_low_s": round(limits[0], 3),
-        "limits_high_s": round(limits[1], 3),
-        "row_limits_low_s": round(row_limits[0], 3),
-        "row_limits_high_s": round(row_limits[1], 3),
-        "sessions": len({one.session for one in usable}),
-        "maps": len({one.map for one in usable}),
-    }
-
-
-def _centres(values: Sequence[float]) -> dict[str, float]:
-    return {
-        "mean_s": math.fsum(values) / len(values),
-        "median_s": st.median(values),
-        "trimmed_mean_s": st.trimmed_mean(values),
-    }
-
-
-def _is_skewed(values: Sequence[float], margin_s: float) -> bool:
-    """The estimate stands for the mean shift only where the differences are about symmetric (gates.md 4)."""
-    centres = _centres(values).values()
-    return max(centres) - min(centres) > margin_s / 2
-
-
-def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """Bland-Altman limits: the mean, 1.96 standard deviations down and up. They assume normal and independent values."""
-    mean = math.fsum(values) / len(values)
-    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)) if len(values) > 1 else 0.0
-    return mean - 1.96 * sd, mean + 1.96 * sd
-
-
 def _s(value: float | None) -> str:
     return "unknown" if value is None else f"{value:g} s"
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 3) if math.isfinite(value) else None
 
 
 def table(decision: str, coverage: str) -> list[dict[str, str]]:

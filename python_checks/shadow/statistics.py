@@ -278,6 +278,22 @@ def trimmed_mean(values: Sequence[float], share: float = 0.1) -> float:
     return math.fsum(kept) / len(kept)
 
 
+def centres(values: Sequence[float]) -> dict[str, float]:
+    """Mean, median and trimmed mean. Raises ValueError for nothing."""
+    return {"median": median(values), "mean": math.fsum(values) / len(values), "trimmed_mean": trimmed_mean(values)}
+
+
+def is_skewed(values: Sequence[float], margin: float) -> bool:
+    """Whether they lie more than half of the margin apart: then the Hodges-Lehmann estimate does not stand for the mean shift."""
+    told = centres(values).values()
+    return max(told) - min(told) > margin / 2
+
+
+def finite(value: float) -> float | None:
+    """For a report: to the millisecond, None for infinite."""
+    return round(value, 3) if math.isfinite(value) else None
+
+
 def _counts(k: int, n: int) -> None:
     if not 0 <= k <= n:
         raise ValueError(f"{k} of {n} is no count")

@@ -139,6 +139,10 @@ def figures(found: Mapping[str, Any]) -> list[tuple[str, str]]:
                 "NEW − OLD, players",
                 f"mean {seconds(number(numbers, 'row_mean_s'))}, median {seconds(number(numbers, 'row_median_s'))}",
             ),
+            (
+                "NEW − OLD, matches",
+                f"{seconds(number(numbers, 'match_estimate_s'))} in {_count(numbers, 'matches')} matches (R1 and R2 together)",
+            ),
             ("Bland-Altman limits", f"{limits(numbers)} rounds, {limits(numbers, 'row_')} players (description only)"),
             ("spread", f"{_count(numbers, 'sessions')} evenings, {_count(numbers, 'maps')} maps"),
         ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as hs
 
 from python_checks.shadow import decision as d
 from python_checks.shadow import independence as ind
-from python_checks.shadow import pairs
+from python_checks.shadow import looks, pairs
 from python_checks.shadow import statistics as st
 from python_checks.shadow.pairs import is_trusted, sample
 from python_checks.tests.shadow.helpers import rows
@@ -36,6 +36,13 @@ def copied(data: Rows, when: Callable[[int, dict[str, Any]], bool], shift_s: int
     return told
 
 
+def believe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the guard: whatever NEW holds was measured."""
+    monkeypatch.setattr(pairs, "is_copied_round", lambda values: False)
+    for module in (d, looks):
+        monkeypatch.setattr(module, "origin", lambda values: ind.INDEPENDENT)
+
+
 COPIES: dict[str, Rows] = {
     "every second player": copied(rows(24), lambda i, row: i % 2 == 0),
     "every third player": copied(rows(24), lambda i, row: i % 3 == 0),
@@ -49,8 +56,7 @@ def test_copies_for_single_players_are_no_agreement(name: str, monkeypatch: pyte
     report = judge(COPIES[name])
     assert report.verdict == st.INCONCLUSIVE and report.decision == d.KEEP_DUAL
     assert "find out where it is copied" in report.codes["NOT_INDEPENDENT"]
-    monkeypatch.setattr(pairs, "is_copied_round", lambda values: False)
-    monkeypatch.setattr(d, "origin", lambda values: ind.INDEPENDENT)
+    believe(monkeypatch)
     assert judge(COPIES[name]).verdict == st.EQUIVALENT
 
 
@@ -62,8 +68,7 @@ def test_copied_rounds_are_not_covered(every: int, players: int, shift: int, mon
     report = judge(data)
     assert report.coverage != "pass" and report.verdict == st.INCONCLUSIVE and report.exit_code != 0
     assert report.counts["COPIED"] >= 24 // every * players and "copied" in report.codes["NOT_INDEPENDENT"]
-    monkeypatch.setattr(pairs, "is_copied_round", lambda values: False)
-    monkeypatch.setattr(d, "origin", lambda values: ind.INDEPENDENT)
+    believe(monkeypatch)
     assert judge(data).verdict == st.EQUIVALENT
 
 
@@ -145,7 +150,7 @@ def skewed(count: int) -> Rows:
 def test_skewed_first_rounds_stay_undecided(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     report = judge(skewed(count))
     assert report.verdict == st.INCONCLUSIVE and "half of the margin apart" in report.codes["WIDE_CI"]
-    monkeypatch.setattr(d, "_is_skewed", lambda values, margin_s: False)
+    monkeypatch.setattr(st, "is_skewed", lambda values, margin: False)
     assert judge(skewed(count)).verdict == st.EQUIVALENT
 
 
@@ -344,3 +349,19 @@ def test_a_bad_round_never_improves_the_decision(
     assert before.verdict == st.EQUIVALENT or after.verdict != st.EQUIVALENT
     if any(name in ("impossible", "clamped") for name, _ in bad):
         assert after.decision == d.ROLL_BACK or before.numbers["rounds"] == 0
+
+
+def test_matches_are_told_beside_the_rounds() -> None:
+    """R1 and R2 that are off against each other cancel out in a match; a round without data breaks its match only."""
+    data = rows(24, sd_s=0)
+    for row in data:
+        row["new_dead_s"] += 4 if row["round_number"] == 1 else -4
+        row["played_s"] += 60
+    numbers = judge(data).numbers
+    assert numbers["matches"] == 12 and abs(numbers["match_estimate_s"]) < 1.5
+    assert numbers["match_low_s"] < numbers["match_estimate_s"] < numbers["match_high_s"]
+    for row in data[:10]:
+        row["new_dead_s"] = ""
+    assert judge(data).numbers["matches"] == 11
+    few = judge(rows(4)).numbers
+    assert few["matches"] == 2 and few["match_low_s"] is None
