@@ -1,24 +1,35 @@
 #!/usr/bin/env bash
-# Every Molecule scenario, one after the other (two cores), each in a fresh world of its own. Scenario names may be given.
+# Every Molecule scenario, each in a fresh world of its own, two at a time (a scenario mostly waits). Scenario names may be given.
+# MOLECULE_JOBS=1 runs them one after the other.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
-mkdir -p build/molecule
+logs=build/molecule
+mkdir -p "$logs" && rm -f "$logs"/*.failed
+# The longest first, so that none of them is left over at the end.
+longest_first=(newcomer interrupted writer sources cutover)
+mapfile -t known < <(find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -printf '%h\n' | sed 's|.*/||' | sort)
 scenarios=("$@")
 if ((${#scenarios[@]} == 0)); then
-    mapfile -t scenarios < <(find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -printf '%h\n' | sed 's|.*/||' | sort)
+    mapfile -t scenarios < <(printf '%s\n' "${longest_first[@]}" "${known[@]}" | awk '!seen[$0]++' | grep -xFf <(printf '%s\n' "${known[@]}"))
 fi
-passed=0 failed=()
-for scenario in "${scenarios[@]}"; do
-    printf 'molecule %-14s' "$scenario"
-    started=$SECONDS log=build/molecule/$scenario.log
+
+run() {
+    local scenario=$1 log=$logs/$1.log started=$SECONDS
     if molecule test -s "$scenario" >"$log" 2>&1; then
-        printf 'ok (%ss)\n' $((SECONDS - started))
-        passed=$((passed + 1))
+        printf 'molecule %-14s ok (%ss)\n' "$scenario" $((SECONDS - started))
     else
-        printf 'FAILED (%ss); the last lines of %s:\n' $((SECONDS - started)) "$log"
-        tail -n 80 "$log"
-        failed+=("$scenario")
+        touch "$logs/$scenario.failed"
+        printf 'molecule %-14s FAILED (%ss); the last lines of %s:\n%s\n' "$scenario" $((SECONDS - started)) "$log" "$(tail -n 80 "$log")"
     fi
+}
+
+# Once, before worlds that would all build the same images at the same time.
+python molecule/world/world.py build >"$logs/images.log" 2>&1 || { cat "$logs/images.log"; exit 1; }
+for scenario in "${scenarios[@]}"; do
+    while (($(jobs -rp | wc -l) >= ${MOLECULE_JOBS:-2})); do wait -n; done
+    run "$scenario" &
 done
-printf '%s passed, %s failed\n' "$passed" "${#failed[@]}"
-((${#failed[@]} == 0))
+wait
+failed=$(find "$logs" -name '*.failed' | wc -l)
+printf '%s passed, %s failed\n' $((${#scenarios[@]} - failed)) "$failed"
+((failed == 0))

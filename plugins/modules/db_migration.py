@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: db_migration
 short_description: Add the columns of a migration to a table, or drop those that it added
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.postgresql]
 author: [the etl-timetracking-rollout contributors]
 description:
   - Reads the catalogue, plans, and does everything in one transaction or nothing. A second run changes nothing.
@@ -42,31 +43,6 @@ options:
   export_dir:
     description: Folder on this host where a rollback saves values before it drops them. Without it values are refused.
     type: path
-  host:
-    description: Address or socket folder of the server; the local socket when left out.
-    type: str
-  port:
-    description: TCP port.
-    type: int
-    default: 5432
-  dbname:
-    description: Database.
-    type: str
-    required: true
-  user:
-    description: Role; it must own the table.
-    type: str
-  passfile:
-    description: Password file in libpq's format, on this host, mode 0600.
-    type: path
-  connect_timeout_s:
-    description: Limit for the connection.
-    type: int
-    default: 5
-  statement_timeout_ms:
-    description: Limit for each statement.
-    type: int
-    default: 5000
   lock_timeout_ms:
     description: How long one try waits for the lock.
     type: int

@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: game_server_info
 short_description: See who is on the game server and whether now is a moment to replace a Lua file
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.game_server]
 author: [the etl-timetracking-rollout contributors]
 description:
   - Asks C(getstatus) over UDP and, when somebody is connected, C(gamestate), C(g_currentRound) and the clients over
@@ -16,22 +17,10 @@ description:
   - Safe is a server that does not run, one without human players, or the intermission after R2. What cannot be known
     is not safe.
 options:
-  host:
-    description: Address of the game server as seen from this host.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its UDP port.
-    type: int
-    default: 27960
   rcon_password_file:
     description: File on this host with the rcon password.
     type: path
     required: true
-  timeout_s:
-    description: How long to wait for one answer.
-    type: float
-    default: 2.0
 attributes:
   check_mode:
     support: full

@@ -6,15 +6,12 @@ DOCUMENTATION = r"""
 module: integration_proof
 short_description: Answer the six items of the plan's integration proof
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller, once (C(run_once), or on localhost).
   - Judges the gates of phases 1, 4, 5 and 6 on what is recorded and answers each item of the plan, with what was found and what to do next.
   - Two items ask for what the system does not have; the answer says so and what stands in its place.
   - It measures and writes nothing. C(playbooks/integration_proof.yml) measures before it.
-options:
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:

@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: lua_load_info
 short_description: Prove from outside that the game server loaded a deployed Lua file
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.game_server]
 author: [the etl-timetracking-rollout contributors]
 description:
   - Reads the console since the cursor that was taken at the deployment, and asks C(lua_status) over rcon.
@@ -30,21 +31,9 @@ options:
   cursor:
     description: The console's cursor right after the deployment; without it the state is V(unknown).
     type: dict
-  host:
-    description: Address of the game server as seen from this host.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its UDP port.
-    type: int
-    default: 27960
   rcon_password_file:
     description: File on this host with the rcon password. Without it only unload lines on the console prove the bytes.
     type: path
-  timeout_s:
-    description: How long to wait for one answer.
-    type: float
-    default: 2.0
 attributes:
   check_mode:
     support: full

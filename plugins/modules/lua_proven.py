@@ -6,6 +6,7 @@ DOCUMENTATION = r"""
 module: lua_proven
 short_description: Find the Lua candidate that a step recorded
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 author: [the etl-timetracking-rollout contributors]
 description:
   - A candidate is built and proven in one phase and deployed in a later one. What is deployed are the very bytes that
@@ -27,9 +28,6 @@ options:
     description: Fail when there is none.
     type: bool
     default: false
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 attributes:
   check_mode:
     description: The same; it only reads.

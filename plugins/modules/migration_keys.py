@@ -6,6 +6,7 @@ DOCUMENTATION = r"""
 module: migration_keys
 short_description: Require the three keys of a migration, take an approval, or keep a run in the ledger
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller. No migration may happen by accident, so three keys of three kinds are needed, and the refusal
     names each that is missing and the way to give it.
@@ -56,9 +57,6 @@ options:
     description: What the module said (state recorded).
     type: dict
     default: {}
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:

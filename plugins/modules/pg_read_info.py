@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: pg_read_info
 short_description: Read from PostgreSQL with one statement in a read-only transaction
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.postgresql]
 author: [the etl-timetracking-rollout contributors]
 description:
   - Runs one statement with bound parameters in a C(READ ONLY) C(REPEATABLE READ) transaction, under
@@ -27,31 +28,6 @@ options:
     description: Values bound to the statement's names. Never shown in an error.
     type: dict
     default: {}
-  host:
-    description: Address or socket folder of the server; the local socket when left out.
-    type: str
-  port:
-    description: TCP port.
-    type: int
-    default: 5432
-  dbname:
-    description: Database.
-    type: str
-    required: true
-  user:
-    description: Role; the current user when left out.
-    type: str
-  passfile:
-    description: Password file in libpq's format, on this host, mode 0600. The only way to pass a password.
-    type: path
-  connect_timeout_s:
-    description: Limit for the connection.
-    type: int
-    default: 5
-  statement_timeout_ms:
-    description: Limit for each statement.
-    type: int
-    default: 5000
   lock_timeout_ms:
     description: Limit for each wait on a lock.
     type: int

@@ -6,6 +6,7 @@ DOCUMENTATION = r"""
 module: rollout_gate
 short_description: Judge a gate on the recorded evidence and record the verdict
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller, once (C(run_once), or on localhost).
   - Reads C(playbooks/plan/gates/<gate>.yml) and the ledger, calls the pure judge, shows the verdict and appends it.
@@ -22,9 +23,6 @@ options:
       - Never fails in check mode.
     type: bool
     default: false
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:

@@ -6,6 +6,7 @@ DOCUMENTATION = r"""
 module: rollout_lock
 short_description: Take the site's lock for an act that no gate stands before, such as a way back
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller. One rollout at a time per site; phases take the lock by C(rollout_require).
   - The lock is held until this C(ansible-playbook) ends, however it ends; taking it twice in one run is one lock.
@@ -21,9 +22,6 @@ options:
       - Name of a stale lock to break, as the refusal shows it, usually C({{ break_lock | default(omit) }}).
       - A lock whose holder still runs is never broken. What was broken is noted in the ledger.
     type: str
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: rollout_record
 short_description: Append what a leg of a step found or did to the evidence ledger
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller. Appends one hash-chained record to C(<evidence_dir>/ledger.jsonl).
   - The hosts are not touched, so C(changed) is false.
@@ -43,9 +44,6 @@ options:
       - From an action or a revert it says what was deployed; a later, different value from a verify is drift.
     type: dict
     default: {}
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: rollout_require
 short_description: Take the site's lock, and refuse a phase whose required gates have no valid pass
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller; first task of every phase. The ledger is not written unless a waiver is given.
   - One rollout at a time per site. The lock lies in the evidence folder, and is held until this C(ansible-playbook)
@@ -44,9 +45,6 @@ options:
     type: list
     elements: str
     default: []
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:
