@@ -26,7 +26,7 @@ ol, ul { list-style: none; margin: .4rem 0; padding: 0; }
 details { margin-top: .5rem; } summary { cursor: pointer; padding: .3rem 0; }
 .checks > li { padding: .5rem 0; border-top: 1px solid var(--line); }
 dl { display: grid; grid-template-columns: 6.5rem 1fr; gap: .1rem .6rem; margin: .3rem 0; font-size: .92rem; }
-dt { color: var(--dim); } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: var(--dim); overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
 .records li { border-top: 1px solid var(--line); } .records details { margin: 0; }
 .records summary, .plain { display: grid; grid-template-columns: 3rem 1fr 1.2fr; gap: .5rem; padding: .35rem 0; }
 .ending { overflow-wrap: anywhere; display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical;
