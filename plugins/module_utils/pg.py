@@ -212,6 +212,12 @@ def connect(target: Target) -> Tuple[Any, Any]:
             f"{target.user or 'the current user'}: "
             f"{first_line(error)}; required: a login; next: check host, port, user and the passfile's line"
         ) from None
+    except Exception as error:
+        # Not the server's word but a driver that stumbled, and its text may quote what it read: only its kind is told.
+        raise PgError(
+            f"found: {driver.__name__} ended with {type(error).__name__} while connecting; required: a connection; "
+            f"next: check the passfile's line and the driver's package"
+        ) from None
 
 
 def sqlstate(error: BaseException) -> str:

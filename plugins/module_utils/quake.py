@@ -110,14 +110,22 @@ def rcon(host: str, port: int, password: str, command: str, timeout_s: float = 2
         )
     if "\n" in command or "\r" in command:
         raise QuakeError("an rcon command must be a single line")
-    with _asking(host, port) as sock:
-        _send(sock, OUT_OF_BAND + f"rcon {password} {command}\n".encode())
-        parts = list(_bodies(sock, b"print", timeout_s, REPLY_SILENCE_S))
+    try:
+        with _asking(host, port) as sock:
+            _send(sock, OUT_OF_BAND + f"rcon {password} {command}\n".encode())
+            parts = list(_bodies(sock, b"print", timeout_s, REPLY_SILENCE_S))
+    except QuakeError:
+        raise
+    except Exception as error:
+        # Its text may quote the datagram, so only its kind is told.
+        raise QuakeError(f"rcon to {host}:{port} ended with {type(error).__name__}") from None
     if not parts:
         raise NoAnswer(f"no rcon answer from {host}:{port} within {timeout_s:g} s")
-    text = b"".join(parts).decode("utf-8", "replace")
+    # A server that repeats what it was sent repeats the password; elsewhere the same letters may be a map's or a file's name.
+    text = b"".join(parts).decode("utf-8", "replace").replace(f"{password} {command}", f"<password> {command}")
     if _PASSWORD_REFUSED.search(text):
-        raise RconRefused(f"{host}:{port} refused the rcon password: {strip_colours(text).strip()}")
+        said = strip_colours(text).replace(password, "<password>").strip()
+        raise RconRefused(f"{host}:{port} refused the rcon password: {said}")
     return text
 
 
