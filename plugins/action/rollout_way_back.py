@@ -11,7 +11,7 @@ from ansible_collections.slomix.timetracking.plugins.module_utils import ledger,
 from python_checks.gates.evidence import evidence_dir, fault, plan_dir
 from python_checks.gates.files import PlanError, load_plan
 from python_checks.gates.locking import obstacle, take
-from python_checks.gates.wayback import WayBackError, way_back
+from python_checks.gates.wayback import WayBackError, acted, way_back
 
 _SPEC = {
     "phase": {"type": "str"},
@@ -47,11 +47,10 @@ class ActionModule(ActionBase):
             else:
                 # Before the ledger is read: what stands must not change under the run.
                 name = take(folder, "a rollback", break_lock=options["break_lock"] or "", plan_dir=plan_folder)["name"]
-            phases = way_back(
-                load_plan(plan_folder), ledger.read(str(folder)), phase=options["phase"], to=options["to"]
-            )
+            plan, records = load_plan(plan_folder), ledger.read(str(folder))
+            phases = way_back(plan, records, phase=options["phase"], to=options["to"])
         except (WayBackError, PlanError, lock.LockError, ledger.LedgerError, OSError) as error:
             raise AnsibleActionFail(f"the rollback is refused: {error}") from error
         order = ", ".join(str(number) for number in phases)
         text = f"leads back phase {order}, in this order" if phases else "nothing stands that would be led back"
-        return {"changed": False, "lock": name, "phases": phases, "msg": text}
+        return {"changed": False, "lock": name, "phases": phases, "acted": acted(plan, records), "msg": text}

@@ -160,10 +160,16 @@ def plan_deploy(
     return _plan(world, disk, replace(wish, file=file), DEPLOYED, keep)
 
 
-def plan_restore(world: World, which: str, keep: int) -> Plan:
+def plan_restore(world: World, which: str, keep: int, missing_ok: bool = False) -> Plan:
     """Make the recorded release ``which`` (a SHA-256 or ``original``) the file at the target, with its mode and
-    owner."""
+    owner.
+
+    ``missing_ok``: the step is known never to have acted here (a run may have been killed before it did). What is on
+    disk is then the original; it is recorded as such, and left-overs are removed.
+    """
     disk = _required_on_disk(world)
+    if world.journal is None and missing_ok and which == "original":
+        return _plan(world, disk, Release(disk, ADOPTED), RESTORED, keep)
     if world.journal is None:
         raise Refused(f"nothing is recorded for {world.target}, so there is nothing to restore; deploy first")
     sha256 = world.journal.original if which == "original" else which

@@ -70,6 +70,12 @@ options:
     description: What V(restored) restores, V(original) or a SHA-256.
     type: str
     default: original
+  missing_ok:
+    description:
+      - The step is known never to have acted here, so V(restored) with nothing recorded is no error. The file on disk is
+        then recorded as the original, and left-overs of an interrupted run are removed.
+    type: bool
+    default: false
   given:
     description: >-
       The predicted RV(after) of an earlier task. Under check mode V(read) reports it in place of the host; otherwise it
@@ -225,7 +231,7 @@ def run(module: AnsibleModule, fail: Callable[..., None]) -> Dict[str, Any]:
         origin = (params["made_from"], tuple(params["recipes"]))
         plan = release.plan_deploy(world, wish, *origin, params["keep"], params["from_target"])
     else:
-        plan = release.plan_restore(world, params["release"], params["keep"])
+        plan = release.plan_restore(world, params["release"], params["keep"], params["missing_ok"])
     result.update(
         changed=bool(plan.steps),
         after=release.view(plan.after),
@@ -284,6 +290,7 @@ def main() -> None:
             "from_target": {"type": "bool", "default": False},
             "recipes": {"type": "list", "elements": "str", "default": []},
             "release": {"type": "str", "default": "original"},
+            "missing_ok": {"type": "bool", "default": False},
             "given": {"type": "dict", "default": {}},
             "keep": {"type": "int", "default": 10},
             "console_log": {"type": "path"},

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: rollout_way_back
 short_description: Name the phases that a rollback leads back, refuse what is not legal, and take the site's lock
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 description:
   - Runs on the controller; first task of C(playbooks/rollback.yml). One of O(phase) and O(to) must be given.
   - Reads from the ledger which phases stand (an act is recorded that no later revert undid).
@@ -27,9 +28,6 @@ options:
   break_lock:
     description: Name of a stale lock to break; see M(slomix.timetracking.rollout_lock).
     type: str
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
 author: [The rollout founders (@rollout)]
 attributes:
   check_mode:
@@ -54,6 +52,10 @@ phases:
   returned: success
   type: list
   elements: int
+acted:
+  description: Step to hosts on which the ledger has it as done and not led back; there, a host without a recording is refused.
+  returned: success
+  type: dict
 lock:
   description: Name of the lock that this run holds; empty in check mode.
   returned: success

@@ -41,6 +41,10 @@ options:
     elements: str
     choices: [missing, masked, failed]
     default: []
+  missing_ok:
+    description: The step is known never to have acted here, so V(restored) with nothing recorded has nothing to undo and is no error.
+    type: bool
+    default: false
   sudo:
     description: Call systemctl through C(sudo -n) when the user is not root.
     type: bool
@@ -183,6 +187,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["retired", "restored", "read"], "default": "read"},
             "state_dir": {"type": "path"},
             "accepted_states": {"type": "list", "elements": "str", "choices": list(units.ACCEPTABLE), "default": []},
+            "missing_ok": {"type": "bool", "default": False},
             "sudo": {"type": "bool", "default": True},
             "given": {"type": "dict"},
         },
@@ -198,6 +203,8 @@ def main() -> None:
     path = os.path.join(module.params["state_dir"], f"{name}.json") if module.params["state_dir"] else None
     predicted = bool(module.check_mode and wish == "read" and module.params["given"])
     found = from_view(module.params["given"]) if predicted else read(module, name)
+    if path and wish != "read" and not module.check_mode:
+        before_state.sweep(path)
     try:
         record = before_state.read_record(path) if path else None
     except before_state.RecordError as error:
@@ -313,6 +320,8 @@ def way_back(
     result: Dict[str, Any],
 ) -> Tuple[List[str], Record]:
     """(verbs, the recording marked as restored or None when that is done already)."""
+    if record is None and module.params["missing_ok"]:
+        return [], None
     if record is None:
         refuse(
             module,

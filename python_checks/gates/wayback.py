@@ -60,6 +60,22 @@ def stands(phase: Mapping[str, Any], records: Sequence[Record]) -> bool:
     return any(record.get("leg") == "action" or _failed(record) for record in newest.values())
 
 
+def acted(plan: Mapping[str, Any], records: Sequence[Record]) -> dict[str, list[str]]:
+    """Step -> hosts on which its newest act on record is an action that succeeded: there, the host must have a recording.
+
+    Elsewhere a host without one is as it was: the step never came to act, or was killed before its first effect.
+    """
+    newest: dict[tuple[str, str], Record] = {}
+    for phase in (item for item in plan["phases"] if item["state"] == "built"):
+        for record in _acts(phase, records):
+            newest[str(record.get("step")), str(record.get("host"))] = record
+    found: dict[str, list[str]] = {}
+    for (step, host), record in newest.items():
+        if record.get("leg") == "action" and not _failed(record):
+            found.setdefault(step, []).append(host)
+    return found
+
+
 def _number(text: str, prefix: str, built: Mapping[int, Any], option: str, known: str) -> int:
     digits = str(text).strip().removeprefix(prefix)
     if not digits.isdecimal() or int(digits) not in built or str(text).strip() != f"{prefix}{int(digits)}":

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from python_checks.gates import files
+from python_checks.gates import files, wayback
 from python_checks.gates.wayback import WayBackError, stands, way_back
 from python_checks.tests.ops.conftest import OpsSite, plan_of
 
@@ -74,6 +74,19 @@ def test_a_phase_that_others_stand_on_is_not_led_back_alone() -> None:
     assert "-e to=start" in refused(acted(0, 1), phase="0")
     assert way_back(PLAN, acted(0, 1, 2, 4, 6), phase="4") == [4]
     assert way_back(PLAN, acted(0, 1, 6), phase="1") == [1], "6 stands on nothing"
+
+
+def test_a_host_must_have_a_recording_only_where_the_newest_act_is_an_action_that_succeeded() -> None:
+    records = [
+        *acted(0, 1, 2),
+        record(4, "1.1", "revert"),
+        record(5, "2.1", "action", {"failed": True}),
+        record(6, "0.1", "action", host="two"),
+        record(7, "3.1", "action", name="sample"),
+        record(8, "3.1", "verify"),
+    ]
+    assert wayback.acted(PLAN, records) == {"0.1": ["one", "two"]}
+    assert wayback.acted(PLAN, []) == {}
 
 
 def test_what_was_led_back_does_not_stand() -> None:

@@ -43,6 +43,13 @@ def test_restoring_without_a_recording_is_refused(run_module: Runner, tmp_path: 
     assert result["failed"] and "nothing is recorded" in result["msg"] and "next:" in result["msg"]
 
 
+def test_restoring_what_never_acted_changes_nothing(run_module: Runner, tmp_path: Path) -> None:
+    options = {"name": "x.service", "state": "restored", "state_dir": str(tmp_path / "state"), "missing_ok": True}
+    result = run_module("service_state", options)
+    assert (result.get("failed"), result["changed"], result["actions"]) == (None, False, [])
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_damaged_recording_is_refused(run_module: Runner, tmp_path: Path) -> None:
     (tmp_path / "x.service.json").write_text('{"before": ')
     result = run_module("service_state", {"name": "x.service", "state": "restored", "state_dir": str(tmp_path)})

@@ -133,6 +133,17 @@ def test_restoring_without_a_record_or_from_damaged_bytes_is_refused() -> None:
         release.plan_restore(deployed, "0" * 64, 10)
 
 
+def test_restoring_what_was_never_deployed_records_what_is_there_as_the_original() -> None:
+    """Killed before the journal: the way back must not need a deployment first."""
+    world = release.World(TARGET, OLD, litter=("stage", ".new-x"))
+    plan = release.plan_restore(world, "original", 10, missing_ok=True)
+    assert not plan.replaces_target and plan.after.on_disk == OLD and plan.after.litter == ()
+    assert plan.after.journal == release.Journal(TARGET, OLD.sha256, OLD.sha256, wish=release.RESTORED)
+    assert release.plan_restore(plan.after, "original", 10).steps == ()
+    with pytest.raises(release.Refused, match="nothing is recorded"):
+        release.plan_restore(world, NEW.sha256, 10, missing_ok=True)
+
+
 def test_retention_never_takes_original_current_or_previous_and_goes_by_recorded_time() -> None:
     world = release.World(TARGET, OLD)
     for number in range(6):
