@@ -21,6 +21,9 @@ STAGE = "stage"
 JOURNAL = "journal.json"
 JOURNAL_NEW = "journal.json.new"
 NEW_PREFIX = ".new-"
+LOCK_POLL_S = 0.2
+LOCK_WAIT_S = 150.0
+"""Longer than one run's module: a bot at work for a minute, and a restart that takes another one."""
 
 
 class Host:
@@ -119,7 +122,7 @@ class Host:
         elif isinstance(step, release.Switch):
             self._switch(step)
         else:
-            shutil.rmtree(os.path.join(self.store, step.sha256))
+            self._prune(step.sha256)
 
     def _remove(self, name: str) -> None:
         path = self.stage if name == STAGE else os.path.join(self.store, name)
@@ -127,6 +130,12 @@ class Host:
             shutil.rmtree(path)
         elif os.path.lexists(path):
             os.unlink(path)
+
+    def _prune(self, sha256: str) -> None:
+        # Under a left-over's name first: half a release would be taken for a damaged one, and stay for ever.
+        doomed = os.path.join(self.store, NEW_PREFIX + sha256)
+        os.rename(os.path.join(self.store, sha256), doomed)
+        shutil.rmtree(doomed)
 
     def _store(self, new: release.Release, content: bytes) -> None:
         sha256 = new.file.sha256
@@ -224,15 +233,24 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def lock(store: str) -> int:
-    """Hold the store until the process ends; raises Refused when another run holds it."""
+def lock(store: str, wait_s: float = LOCK_WAIT_S) -> int:
+    """Hold the store until the process ends; raises Refused when another run holds it for longer than ``wait_s``.
+
+    A module outlives its controller when that one is killed. The next run must wait for its end, not fail on it.
+    """
     os.makedirs(store, 0o700, exist_ok=True)
     descriptor = os.open(os.path.join(store, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise release.Refused(f"another run holds {store}/lock; wait until it ends, then run again") from None
-    return descriptor
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise release.Refused(
+                    f"another run holds {store}/lock for {wait_s:g} s or more; wait until it ends, then run again"
+                ) from None
+            time.sleep(LOCK_POLL_S)
 
 
 def wished_content(params: Dict[str, Any]) -> bytes:

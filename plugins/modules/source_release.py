@@ -14,7 +14,7 @@ description:
   - The file is released by the same store as M(slomix.timetracking.lua_release), so every switch is atomic, every
     release is kept under its SHA-256, a hand edit is refused and the way back is byte for byte.
   - The service is restarted when its process is older than the file. It is restarted only when it is idle and nobody is
-    in a match, and only when it was healthy before.
+    in a match, and only when it was healthy before. V(restored) may also rescue a service that is down.
   - If the service is not healthy afterwards, the file that was there before is put back, the service is restarted
     again, and the module fails with the end of the service's journal.
   - The deployed tree is a git checkout. The module commits nothing; it says what git makes of the change and whether the
@@ -78,6 +78,12 @@ options:
     description: What V(restored) restores, V(original) or a SHA-256.
     type: str
     default: original
+  missing_ok:
+    description:
+      - The step is known never to have acted here, so V(restored) with nothing recorded is no error. The file on disk is
+        then recorded as the original, and left-overs of an interrupted run are removed.
+    type: bool
+    default: false
   given:
     description: The predicted RV(after) of an earlier task; reported by V(read) under check mode in place of the host.
     type: dict
@@ -356,7 +362,9 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
         result["actions"].append(f"take {world.on_disk.sha256} of the checkout as the new original")  # type: ignore[union-attr]
     content = wished_content(params) if params["state"] == "deployed" else b""
     plan = planned(params, world, content)
-    restarts = plan.replaces_target or unit["loaded"] is False
+    # The way back of a run that was killed before it could see that the service does not come up with the new file.
+    rescues = params["state"] == "restored" and unit["load"] == "loaded" and is_ill(unit, state)
+    restarts = plan.replaces_target or unit["loaded"] is False or (rescues and unit["active"] != "inactive")
     result.update(
         changed=bool(plan.steps) or restarts,
         after=release.view(plan.after),
@@ -375,14 +383,32 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
     refuse = Refusing(module, result)
     if restarts:
         why = "the file is replaced" if plan.replaces_target else "its process is older than the file"
+        why = why if plan.replaces_target or not rescues else "it is not healthy"
         result["actions"].append(f"restart {service.name}, since {why}, and see it healthy")
-        judge(module, service, unit, state, result, refuse)
+        if rescues:
+            result["moment"] = {
+                "safe": True,
+                "known": True,
+                "forced": False,
+                "reason": f"{service.name} is down",
+                "next": "",
+            }
+        else:
+            judge(module, service, unit, state, result, refuse)
     if module.check_mode:
         return {**result, **(stamp(host) if not plan.steps else {})}
     for step in plan.steps:
         host.perform(step, content)
     if restarts:
         problem = service.restart(unit["pid"])
+        if problem and rescues:
+            refuse(
+                f"{host.target} is as recorded again, and {service.name} is as ill as it was before: {problem}; required is a"
+                " healthy service; look at the journal below",
+                journal=service.journal(),
+                reverted=False,
+                after=release.view(host.read()),
+            )
         if problem:
             failed(host, service, world, problem, refuse)
     result["after"] = release.view(host.read())
@@ -393,10 +419,15 @@ def run(module: AnsibleModule) -> Dict[str, Any]:
     return result
 
 
+def is_ill(unit: Dict[str, Any], state: Dict[str, Any]) -> bool:
+    """Whether the service does not run, or runs and says that it is not well."""
+    return not unit["running"] or state["ok"] is False
+
+
 def planned(params: Dict[str, Any], world: release.World, content: bytes) -> release.Plan:
     """The plan for the wished state."""
     if params["state"] == "restored":
-        return release.plan_restore(world, params["release"], params["keep"])
+        return release.plan_restore(world, params["release"], params["keep"], params["missing_ok"])
     sha256, sha1 = digests(content)
     wish = release.FileState(sha256, sha1, len(content), 0, 0, 0)
     origin = (params["made_from"], tuple(params["recipes"]))
@@ -514,6 +545,7 @@ def main() -> None:
             "source_variable": {"type": "str", "default": "source_release_source"},
             "recipes": {"type": "list", "elements": "str", "default": []},
             "release": {"type": "str", "default": "original"},
+            "missing_ok": {"type": "bool", "default": False},
             "given": {"type": "dict", "default": {}},
             "keep": {"type": "int", "default": 10},
             "log": {"type": "path"},

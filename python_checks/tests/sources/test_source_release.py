@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,35 @@ def test_stopped_between_switch_and_restart_the_next_run_restarts(
     assert (predicted["changed"], predicted["replaces_target"], predicted["restarts"]) == (True, False, True)
     assert run(NEW)["unit"]["loaded"] is True and service.restarts() == 3
     assert run(NEW)["changed"] is False
+
+
+def test_killed_before_it_saw_the_service_fail_the_way_back_rescues_it(
+    service: Service, run: Callable[..., dict[str, Any]]
+) -> None:
+    """The file is switched, the restart came, and nobody was there any more to take the file back."""
+    assert run(NEW)["changed"]
+    service.target.write_bytes(BROKEN)
+    journal = service.store / "app.py" / "journal.json"
+    journal.write_text(journal.read_text().replace(sha256(NEW), sha256(BROKEN)))
+    service.systemctl("restart")
+    time.sleep(0.5)
+    assert run(BROKEN)["restarts"] is False, "a run forward does not restart what cannot come up"
+    predicted, back = run(check=True), run()
+    assert back.get("failed") is None and (predicted["actions"], predicted["after"]) == (back["actions"], back["after"])
+    assert (service.target.read_bytes(), service.word()) == (OLD, "old")
+    service.close()
+    assert run()["restarts"] is True and service.word() == "old", "the right file, but the service was down"
+    assert run()["changed"] is False
+
+
+def test_a_rescue_that_does_not_help_says_so_and_keeps_the_recorded_file(
+    service: Service, run: Callable[..., dict[str, Any]]
+) -> None:
+    assert run(NEW)["changed"]
+    health = {"url": "http://127.0.0.1:1/health", "timeout_s": 1, "settle_s": 0.2}
+    failed = run(health=health)
+    assert failed["failed"] and "as ill as it was before" in failed["msg"] and failed["reverted"] is False
+    assert service.target.read_bytes() == OLD
 
 
 def test_a_hand_edit_is_refused_both_ways(service: Service, run: Callable[..., dict[str, Any]]) -> None:
