@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
+
+_SCRATCH = ".scratch-"
 
 
 def fetch(connection: Any, path: str, build: Path) -> bytes:
-    """The remote file's bytes, by file transfer: a module's answer would show them at -vvv."""
+    """The remote file's bytes, by file transfer: a module's answer would show them at -vvv.
+
+    What an earlier run left in ``build`` because it was killed is removed: it may hold a webhook's URL.
+    """
     build.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=build, prefix=".fetch-") as folder:
+    with own_folder(str(build), _SCRATCH) as folder:
         local = Path(folder) / "file"
         try:
             connection.fetch_file(path, str(local))
@@ -36,20 +40,21 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write in one step, readable by the owner only."""
+def write(build: Path, path: Path, content: bytes) -> None:
+    """Write a file below ``build`` in one step, readable by the owner only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    with os.fdopen(descriptor, "wb") as handle:
-        handle.write(content)
-    Path(name).replace(path)
+    with own_folder(str(build), _SCRATCH) as folder:
+        staged = Path(folder) / path.name
+        staged.touch(mode=0o600)
+        staged.write_bytes(content)
+        staged.replace(path)
 
 
-def keep(folder: Path, file: str, content: bytes) -> dict[str, Any]:
-    """Keep the candidate by its digest, readable by its owner only: it may hold a webhook's URL."""
+def keep(build: Path, file: str, content: bytes) -> dict[str, Any]:
+    """Keep the candidate below ``build`` by its digest, readable by its owner only: it may hold a webhook's URL."""
     digest = sha256(content)
-    path = folder / digest / Path(file).name
+    path = build / "candidates" / digest / Path(file).name
     if not path.is_file() or sha256(path.read_bytes()) != digest:
-        write(path, content)
+        write(build, path, content)
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     return {"path": str(path.resolve()), "sha256": digest, "sha1": sha1, "size": len(content)}

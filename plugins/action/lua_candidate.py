@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import sweep
 from ansible_collections.slomix.timetracking.plugins.module_utils.masking import mask, secrets
 
 _SPEC = {
@@ -44,7 +46,10 @@ class ActionModule(ActionBase):
         _, options = self.validate_argument_spec(argument_spec=_SPEC)
         from python_checks.candidate import fetch, keep, read, sha256
         from python_checks.lua.recipe import CannotJudge
+        from python_checks.lua.rehearse import STAGE_PREFIX
 
+        # A rehearsal that is cached would not do it, and what a killed one left may hold a webhook's URL.
+        sweep(tempfile.gettempdir(), STAGE_PREFIX)
         build = Path(options["build_dir"])
         running = fetch(self._connection, options["running"], build)
         kind = "file" if options["source"] else "running"
@@ -75,7 +80,7 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"{text}; put them into {options['source']} or fix the running file",
             }
-        result["candidate"] = keep(build / "candidates", options["file"], fixed.output)
+        result["candidate"] = keep(build, options["file"], fixed.output)
         result["rehearsal"] = {
             "candidate": self._rehearse(options, fixed.output, build),
             "unpatched": self._rehearse(options, source, build) if fixed.changed else None,
@@ -109,7 +114,7 @@ class ActionModule(ActionBase):
         fresh = {**report.as_dict(), "sha256": sha256(content), "rehearsed_at": now}
         if not report.unjudged:
             # What could not be judged (a timeout) may be judged next time; a verdict on these bytes stays.
-            write(cached, json.dumps(fresh, indent=2).encode())
+            write(build, cached, json.dumps(fresh, indent=2).encode())
         return {**fresh, "cached": False}
 
     @staticmethod

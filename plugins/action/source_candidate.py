@@ -56,5 +56,5 @@ class ActionModule(ActionBase):
         if lost:
             text = f"the candidate lacks {len(lost)} configured value(s) of the running file (an URL or the like)"
             return {**result, "failed": True, "msg": f"{text}; put them into {options['source'] or 'the file'}"}
-        result["candidate"] = keep(build / "candidates", options["file"], fixed.output)
+        result["candidate"] = keep(build, options["file"], fixed.output)
         return result

@@ -11,7 +11,6 @@ import contextlib
 import datetime
 import json
 import os
-import tempfile
 from typing import Any, Dict, Optional
 
 
@@ -55,12 +54,25 @@ def restored(record: Dict[str, Any]) -> Dict[str, Any]:
     return {**record, "restored_at": _now()}
 
 
+def staged_path(path: str) -> str:
+    """Where a recording lies while it is being written; always the same name, so that a killed run leaves one at most."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder or ".", f".{name}.new")
+
+
+def sweep(path: str) -> None:
+    """Remove what a killed run left of a recording that it was writing; it never came to its place."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(staged_path(path))
+
+
 def write_record(path: str, record: Dict[str, Any]) -> None:
     """Write durably and in one step: a crash leaves the old file or the new one. Mode 0600, folder 0700."""
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".new")
+    temporary = staged_path(path)
     try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             json.dump(record, out, indent=2, sort_keys=True)
             out.write("\n")

@@ -21,7 +21,6 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
@@ -34,6 +33,7 @@ LEGS = ("action", "verify", "revert")
 LONG_TEXT_BYTES = 4096
 LONG_TEXT_SHOWN = 200
 _LINES = "ledger.jsonl"
+_STAGED = ".new"
 
 
 class LedgerError(RuntimeError):
@@ -77,6 +77,8 @@ def append(folder: str, body: Mapping[str, Any], *, at: Optional[datetime] = Non
         raise LedgerError(f"{', '.join(reserved)} are set by the ledger itself; leave them out of the record")
     moment = (at or datetime.now(timezone.utc)).astimezone(timezone.utc)
     with _locked(folder):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, "raw", _STAGED))
         state = _verify(folder)
         if not state.intact:
             raise LedgerError(f"{state.fault}. Nothing was recorded. {advice(state)}")
@@ -221,9 +223,11 @@ def _write_head(folder: str, seq: int, last: str, pending: str = "") -> None:
 
 
 def _replace(folder: str, name: str, data: bytes, sync: bool = True) -> None:
-    """Write a file so that it is either the old or the new one, whatever happens; mode 0600 (mkstemp's own)."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{name[:16]}.", dir=folder)
+    """Write a file so that it is either the old or the new one, whatever happens; mode 0600."""
+    # Always the same name: there is one writer at a time, and what a killed one left is written over or swept.
+    temporary = os.path.join(folder, _STAGED)
     try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()

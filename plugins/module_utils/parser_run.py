@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.slomix.timetracking.plugins.module_utils import stats_names
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 
 DEFAULT_TIMEOUT_S = 120.0
 _GAP = timedelta(hours=3)
@@ -54,7 +55,7 @@ def run_parser(
     ``runner`` is parser_runner.py, which the interpreter starts by path. The class is found by its method
     parse_stats_file; ``roots`` are further folders to import from. Raises ParserFailed, also after ``timeout_s`` seconds.
     """
-    with tempfile.TemporaryDirectory(prefix="rollout-parser-") as folder:
+    with own_folder(tempfile.gettempdir(), "rollout-parser-") as folder:
         out = Path(folder) / "out.jsonl"
         order = {
             "parser": str(parser.resolve()),

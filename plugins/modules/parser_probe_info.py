@@ -123,6 +123,7 @@ from typing import Any, Dict, List, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slomix.timetracking.plugins.module_utils import parser_run, stats_file, stats_names
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 
 MOST_DIFFERING = 40
 
@@ -252,7 +253,7 @@ def main() -> None:
     if rc != 0:
         module.fail_json(msg=f"the interpreter {params['python']} cannot be used: {err.strip()}; name the right one")
     try:
-        with tempfile.TemporaryDirectory(prefix="rollout-parser-probe-") as folder:
+        with own_folder(tempfile.gettempdir(), "rollout-probe-") as folder:
             result = run(params, Path(folder))
     except parser_run.ParserFailed as error:
         module.fail_json(msg=f"the parser cannot be judged: {error}; look at it with `rollout stats probe`")

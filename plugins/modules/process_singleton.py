@@ -55,6 +55,10 @@ options:
     description: Seconds that a started instance is watched before it counts, and after which the instances are counted again.
     type: float
     default: 1.0
+  missing_ok:
+    description: The step is known never to have acted here, so V(restored) with nothing recorded has nothing to undo and is no error.
+    type: bool
+    default: false
   given:
     description: >-
       The predicted RV(after) of an earlier task. Under check mode it is judged in place of the host; outside check mode it is ignored.
@@ -119,10 +123,11 @@ predicted:
 
 import contextlib
 import fcntl
+import functools
 import os
 import pwd
 import time
-from typing import Any, Dict, Iterator, List, NoReturn, Optional
+from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slomix.timetracking.plugins.module_utils import before_state, processes
@@ -251,8 +256,8 @@ class Step:
         ]
         return {**seen, "count": len(left), "instances": shown}
 
-    def do(self, actions: List[Action]) -> Optional[Instance]:
-        """Carry actions out; returns the instance that was started, if one was."""
+    def do(self, actions: List[Action], note: Callable[[processes.Process], None] = lambda started: None) -> None:
+        """Carry actions out; ``note`` is told of a process as soon as it was started."""
         surplus = [a.instance for a in actions if a.verb == "end" and a.instance is not None]
         if surplus:
             outcome = processes.end_instances(surplus, self.module.params["term_wait_s"])
@@ -263,9 +268,10 @@ class Step:
                     f"found: pids {outcome.alive} live on after SIGKILL; required: they end; next: look at `ps -o "
                     f"stat,wchan -p` of them",
                 )
-        return self.start() if any(a.verb == "start" for a in actions) else None
+        if any(a.verb == "start" for a in actions):
+            self.start(note)
 
-    def start(self) -> Instance:
+    def start(self, note: Callable[[processes.Process], None]) -> None:
         """Start one, and watch it for a moment: a script that ends at once is no instance."""
         if not os.access(self.module.params["script"], os.R_OK):
             refuse(
@@ -282,6 +288,10 @@ class Step:
                 f"found: {' '.join(self.command)} cannot be started: {error}; required: a running instance; next: "
                 f"start it by hand to see why",
             )
+        process = processes.read_process(pid)
+        if process is not None:
+            # Before anything else: a run that is killed while it watches must not forget what it started.
+            note(process)
         time.sleep(self.module.params["settle_s"])
         process = processes.read_process(pid)
         if process is None or not process.argv:
@@ -291,7 +301,6 @@ class Step:
                 f"keeps running; "
                 f"next: read the end of {self.log}",
             )
-        return Instance(process, (process,))
 
     def converge(self, result: Dict[str, Any]) -> None:
         """Lead to exactly one; repeated when someone else started one meanwhile: the count decides, not the
@@ -313,16 +322,18 @@ class Step:
             result["after"] = self.predict(result["after"], census, actions)
             if not actions or self.module.check_mode:
                 break
-            started = self.do(actions)
-            if started is not None:
-                mine = {"pid": started.root.pid, "start_ticks": started.root.start_ticks}
-                record["started"] = {**mine, "boot_id": processes.boot_id()}
-                before_state.write_record(str(self.path), record)
+            self.do(actions, functools.partial(self.note_start, record))
             census = self.census()
             result["after"] = view(census)
             actions = self.plan(census, result["after"])
         if not holds(result["after"]):
             refuse(self.module, guidance(self.script, result["after"]), **{**result, "satisfied": False})
+
+    def note_start(self, record: Dict[str, Any], started: processes.Process) -> None:
+        """Keep in the recording what this module started, for the way back."""
+        mine = {"pid": started.pid, "start_ticks": started.start_ticks}
+        record["started"] = {**mine, "boot_id": processes.boot_id()}
+        before_state.write_record(str(self.path), record)
 
     def plan(self, census: Census, seen: Dict[str, Any]) -> List[Action]:
         """The actions for what is seen; none while other users' processes are hidden, since the count is unknown
@@ -334,6 +345,8 @@ class Step:
         census = self.census()
         seen = result["before"] = result["after"] = view(census)
         record = read_record(self)
+        if record is None and self.module.params["missing_ok"]:
+            return
         if record is None:
             refuse(
                 self.module,
@@ -380,6 +393,7 @@ def main() -> None:
             "log": {"type": "path"},
             "term_wait_s": {"type": "float", "default": 5.0},
             "settle_s": {"type": "float", "default": 1.0},
+            "missing_ok": {"type": "bool", "default": False},
             "given": {"type": "dict"},
         },
         required_if=[("state", "single", ["state_dir"]), ("state", "restored", ["state_dir"])],
@@ -396,6 +410,8 @@ def main() -> None:
         result["predicted"] = given is not None
     else:
         with locked(module, os.path.join(module.params["state_dir"], os.path.basename(step.script) + ".lock")):
+            if not module.check_mode:
+                before_state.sweep(str(step.path))
             (step.converge if wish == "single" else step.way_back)(result)
     result["changed"] = bool(result["actions"])
     result["satisfied"] = holds(result["after"])

@@ -16,12 +16,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 
 from python_checks.lua.interpreters import INTERPRETERS, compile_errors
 from python_checks.lua.judge import Finding, compare, fault_fired, judge, kind_of
@@ -39,6 +42,7 @@ WRITER_MATCHES = (
 WEBHOOK_MATCHES = ("completed", "pause_one", "surrender", "hostile_names", SIXTEEN_A_SIDE, "full_hold")
 FAULTS = ("build", "send")
 DEFAULT_TIMEOUT_S = 120.0
+STAGE_PREFIX = "rollout-stage-"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -197,15 +201,17 @@ def _stage(file: RehearsalFile, interpreter: str, matches: tuple[str, ...], time
         "PYTHONPATH": os.pathsep.join([str(_ROOT), *(p for p in sys.path if p.endswith("site-packages"))]),
     }
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "python_checks.lua.stage"],
-            input=json.dumps(to_json(job)).encode(),
-            capture_output=True,
-            timeout=timeout_s,
-            cwd=_ROOT,
-            env=environment,
-            check=False,
-        )
+        # A killed stage cannot tidy up, and what it plays may hold a webhook's URL.
+        with own_folder(tempfile.gettempdir(), STAGE_PREFIX) as folder:
+            done = subprocess.run(
+                [sys.executable, "-m", "python_checks.lua.stage"],
+                input=json.dumps(to_json(job)).encode(),
+                capture_output=True,
+                timeout=timeout_s,
+                cwd=_ROOT,
+                env={**environment, "TMPDIR": folder},
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return _Answer((), f"{interpreter}: not finished after {timeout_s:.0f} s; the process was ended")
     if done.returncode != 0:

@@ -10,18 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from ansible_collections.slomix.timetracking.plugins.module_utils import lock
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import EXIT_CODES, OPENS
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 
 from python_checks.gates.files import ROOT
 from python_checks.run.environment import only, scrubbed
@@ -118,16 +116,8 @@ def _private_folder(root: Path) -> Iterator[Path]:
     """A folder for runner's artifacts, gone afterwards; those of killed runs are removed first."""
     parent = root / "build" / "run"
     parent.mkdir(parents=True, exist_ok=True)
-    for left in parent.glob("by-*"):
-        parts = left.name.split("-")
-        if len(parts) == 4 and parts[1].isdigit() and str(lock.process_ticks(int(parts[1]))) != parts[2]:
-            shutil.rmtree(left, ignore_errors=True)
-    mine = os.getpid()
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=f"by-{mine}-{lock.process_ticks(mine)}-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_folder(str(parent), "by-") as folder:
+        yield Path(folder)
 
 
 def _keep(name: str, lines: Sequence[str], folder: Path) -> Path:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
+
 TIME_LIMIT_S = 30
 UNKNOWN_TEXTS = ("0", "-5123456", "", "abc", "nan", "inf", "1e309", "-0", "9" * 40, "99999999")
 _HEADER = r"^4Demo ^7Server\supply\legacy3\1\2\1\12:00\7:22"
@@ -51,7 +53,7 @@ def files() -> dict[str, str]:
 
 def run(source: bytes) -> Run:
     """Run a parser's source on all cases."""
-    with tempfile.TemporaryDirectory(prefix="rollout-probe-") as name:
+    with own_folder(tempfile.gettempdir(), "rollout-probe-") as name:
         folder = Path(name)
         (folder / "parser_under_probe.py").write_bytes(source)
         asked = {}

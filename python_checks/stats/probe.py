@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
+
 from python_checks.stats.compose import Line, Round
 from python_checks.stats.replay import DEFAULT_TIMEOUT_S, ParserFailed, Run, failure, leaves, run_parser
 
@@ -64,7 +66,7 @@ def probe(
     timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> Probe:
     """Try the parser; raises ParserFailed when it cannot be run or does not even read an 8-field file."""
-    with tempfile.TemporaryDirectory(prefix="rollout-probe-") as folder:
+    with own_folder(tempfile.gettempdir(), "rollout-probe-") as folder:
         files = []
         for name, data in golden():
             path = Path(folder) / name

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils import parser_run, stats_file
+from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 from ansible_collections.slomix.timetracking.plugins.module_utils.parser_run import (
     DEFAULT_TIMEOUT_S,
     ParserFailed,
@@ -112,7 +113,7 @@ def replay(
     A changed parser often lies outside the site's tree, so both may import from the folders of the first.
     """
     roots = [*roots, before.resolve().parent.parent, before.resolve().parent]
-    with tempfile.TemporaryDirectory(prefix="rollout-replay-") as folder:
+    with own_folder(tempfile.gettempdir(), "rollout-replay-") as folder:
         staged = list(parser_run.stage(files, Path(folder)))
         with ThreadPoolExecutor(2) as pool:
             runs = list(

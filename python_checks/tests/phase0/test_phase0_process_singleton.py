@@ -236,6 +236,18 @@ def test_the_way_back_ends_what_was_started_and_only_that(run_module: Runner, mo
     assert run_module("process_singleton", monitor.options(state="restored"))["changed"] is False
 
 
+def test_what_was_started_is_noted_before_it_is_watched(run_module: Runner, monitor: Monitor) -> None:
+    """A run that is killed while it watches must still know, on the way back, what it started."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    path = monitor.folder / "state" / "log_monitor.sh.json"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_module, "process_singleton", monitor.options(settle_s=3))
+        wait_for(lambda: path.is_file() and bool(monitor.record["started"]))
+        assert not running.done()
+    assert running.result()["after"]["instances"][0]["pid"] == monitor.record["started"]["pid"]
+
+
 def test_the_way_back_of_an_ended_surplus_starts_nothing(run_module: Runner, monitor: Monitor) -> None:
     kept, _surplus = monitor.instance(), monitor.instance()
     run_module("process_singleton", monitor.options())
@@ -256,6 +268,13 @@ def test_a_reused_pid_is_not_ended_on_the_way_back(run_module: Runner, monitor: 
 def test_the_way_back_without_a_recording_is_refused(run_module: Runner, monitor: Monitor) -> None:
     result = run_module("process_singleton", monitor.options(state="restored"))
     assert result["failed"] and "nothing is recorded" in result["msg"]
+
+
+def test_the_way_back_of_what_never_acted_changes_nothing(run_module: Runner, monitor: Monitor) -> None:
+    kept, surplus = monitor.instance(), monitor.instance()
+    result = run_module("process_singleton", monitor.options(state="restored", missing_ok=True))
+    assert (result.get("failed"), result["changed"], result["after"]["count"]) == (None, False, 2)
+    assert not gone(kept) and not gone(surplus)
 
 
 def test_the_first_recording_wins(run_module: Runner, monitor: Monitor) -> None:
