@@ -19,6 +19,7 @@ NEW = "new"
 UNKNOWN = "unknown"
 DUAL_KEY = "SHOW_TIMING_DUAL"
 NEW_ONLY_KEY = "SHOW_TIMING_NEW_ONLY"
+NEW_ONLY_CALL = "_timing_new_only"
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _NEW_WORDS = {"new", "lua", "shadow"}
@@ -26,7 +27,7 @@ _OLD_WORDS = {"old", "legacy"}
 _TIMING_WORDS = {"dead", "denied", "death", "alive", "timing", "time"}
 _OLD_COLUMNS = {"time_dead_minutes", "time_dead_ratio", "denied_playtime", "time_dead", "time_denied"}
 # Conditions about whether there is a value, and notes on coverage, say nothing about which one is shown.
-_NEUTRAL = {"lua_version", "has_lua", "lua_rounds", "lua_coverage", "coverage", "lua_missing"}
+_NEUTRAL = {"lua_version", "has_lua", "lua_rounds", "lua_coverage", "coverage", "lua_missing", "_timing_new_only"}
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,10 @@ def _held(node: ast.AST, names: Set[str], key: str) -> Set[str]:
     return {name for target in targets for name in [_last_name(target)] if name}
 
 
+def _last_call(node: ast.AST) -> str:
+    return _last_name(node.func) if isinstance(node, ast.Call) else ""
+
+
 def _mentions(node: ast.AST, key: str) -> bool:
     """Whether a short expression names the key: a call of getenv or of a helper, a field's default factory."""
     return any(isinstance(n, ast.Constant) and n.value == key for n in ast.walk(node)) and not isinstance(
@@ -175,6 +180,9 @@ def _sense(test: ast.expr, names: Set[str], key: str) -> Optional[bool]:
         # `setting and something`: the first side needs the setting; the other is taken when it is off.
         senses = [_sense(value, names, key) for value in test.values]
         return True if True in senses else None
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or) and _last_call(test.values[-1]) == NEW_ONLY_CALL:
+        # What the codemod timing-new-only makes of `setting`.
+        return _sense(test.values[0], names, key) if len(test.values) == 2 else None
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.comparators[0], ast.Constant):
         right, op = test.comparators[0].value, test.ops[0]
         if isinstance(right, bool) and _is_setting(test.left, names, key):

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import libcst as cst
 
 from python_checks.source import sqltext
+from python_checks.source.players import Round
 from python_checks.source.tree import SourceTree, called, holder_of, key_of, string_value
 
-Round = Mapping[str, float]
 _BUILTINS = "abs bool divmod enumerate filter float int isinstance len list map max min pow range round set sorted str sum tuple zip"
 _BUILTINS_ALLOWED = {name: getattr(builtins, name) for name in _BUILTINS.split()} | {
+    "getattr": lambda thing, name, default=None: thing[name] if isinstance(thing, Leaf) else default,
     "None": None,
     "True": True,
     "False": False,
@@ -231,6 +232,13 @@ class Scope:
                 key = string_value(node.key)
                 if key is not None:
                     yield key, Store(node, node.key, node.value, False)
+
+
+def class_of(tree: SourceTree, function: cst.CSTNode) -> cst.ClassDef | None:
+    """The class whose method a function is; None for any other node."""
+    if not isinstance(function, cst.FunctionDef):
+        return None
+    return next((h for h in list(tree.ancestors(function))[:2] if isinstance(h, cst.ClassDef)), None)
 
 
 def added_to_itself(key: str, value: cst.BaseExpression) -> cst.BaseExpression | None:
@@ -450,14 +458,65 @@ class Evaluator:
                     continue
                 finally:
                     self._busy.discard(id(store.node))
-            return self._from_query(leaf, key)
+            if not isinstance(self.home(leaf), cst.ClassDef):
+                return self._from_query(leaf, key)
+            method = self._property(leaf, key)
+            if method is None:
+                return self._given_to_object(leaf, key)
+            return self._returned(method.body)
         if isinstance(key, int):
             return leaf.part(key, "")
         return Leaf(self, leaf.origin, leaf.round)
 
     def _stores_of(self, leaf: Leaf, key: str) -> list[Store]:
-        function = self.tree.function(leaf.origin) if leaf.origin is not None else self.tree.module
-        return self.scope.stores(function).get(key, [])
+        home = self.home(leaf)
+        found = self.scope.stores(home).get(key, [])
+        # An object's own attributes, not the keys of what its methods return.
+        return (
+            [one for one in found if isinstance(one.target, cst.Attribute)] if isinstance(home, cst.ClassDef) else found
+        )
+
+    def home(self, leaf: Leaf) -> cst.CSTNode:
+        """Where what fills a leaf stands: the class of a method's own object, else the function around its origin."""
+        if leaf.origin is None:
+            return self.tree.module
+        return class_of(self.tree, leaf.origin) or self.tree.function(leaf.origin)
+
+    def _given_to_object(self, leaf: Leaf, key: str) -> Any:
+        """What the file's one call of the class gives for a field."""
+        owner = self.home(leaf)
+        calls = self.scope.calls(owner.name.value) if isinstance(owner, cst.ClassDef) else []
+        fields = [
+            one.target.value
+            for one in (self.tree.within(owner, cst.AnnAssign) if len(calls) == 1 else [])
+            if isinstance(one.target, cst.Name) and class_of(self.tree, self.tree.function(one)) is None
+        ]
+        for index, argument in enumerate(calls[0].args if len(calls) == 1 else ()):
+            named = argument.keyword.value if argument.keyword is not None else None
+            if named == key or (named is None and not argument.star and fields[index : index + 1] == [key]):
+                return self.value(argument.value)
+        raise CannotEvaluate(f"nothing fills the attribute {key}")
+
+    def _property(self, leaf: Leaf, key: str) -> cst.FunctionDef | None:
+        owner = class_of(self.tree, leaf.origin) if leaf.origin is not None else None
+        for one in owner.body.body if owner is not None else ():
+            if isinstance(one, cst.FunctionDef) and one.name.value == key and one.decorators:
+                return one
+        return None
+
+    def _returned(self, block: cst.BaseSuite) -> Any:
+        """What a function without loops returns for the player."""
+        for one in block.body:
+            if isinstance(one, cst.If):
+                branch: cst.If | cst.Else | None = one
+                while isinstance(branch, cst.If) and not self.value(branch.test):
+                    branch = branch.orelse
+                if branch is not None and self.tree.within(branch.body, cst.Return):
+                    return self._returned(branch.body)
+            elif isinstance(one, cst.SimpleStatementLine) and isinstance(one.body[-1], cst.Return):
+                given = one.body[-1].value
+                return None if given is None else self.value(given)
+        raise CannotEvaluate("a function whose return cannot be followed")
 
     def _from_query(self, leaf: Leaf, key: str) -> Any:
         for lists in self._queries(leaf):

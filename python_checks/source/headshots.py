@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import libcst as cst
 
 from python_checks.source import sqltext
-from python_checks.source.tree import Edits, Plan, Refusal, SourceTree, called, number_value, string_value
-from python_checks.source.web_formulas import generated_players
+from python_checks.source.boards import run_board, wrong_board
+from python_checks.source.evaluate import class_of
+from python_checks.source.players import generated_players
+from python_checks.source.querytext import Query, queries
+from python_checks.source.tree import Plan, Refusal, SourceTree, called, number_value, string_value
 
+ABOUT = re.compile("headshot_kills|weapon_comprehensive_stats|headshots")
 WEAPONS = "weapon_comprehensive_stats"
 PLAYERS = "player_comprehensive_stats"
 _HEADSHOTS = re.compile(r"\bSUM\s*\([^()]*\bheadshot_kills\b[^()]*\)", re.IGNORECASE)
 _SUM = r"\bSUM\s*\("
+_HEAD_HITS = re.compile(r"\bSUM\s*\(\s*(?:\w+\.)?(?P<column>headshots)\s*\)", re.IGNORECASE)
+_CROSSED = re.compile(
+    r"\bORDER\s+BY\b.*\bSUM\s*\(\s*(?:\w+\.)?headshots\s*\)[^,;]*/[^,;]*\bSUM\s*\(\s*(?:\w+\.)?kills\s*\)",
+    re.IGNORECASE | re.DOTALL,
+)
 _RANKED = re.compile(r"\bORDER\s+BY\b.*\bLIMIT\b", re.IGNORECASE | re.DOTALL)
 _END = re.compile(
     r"\b(WHERE|GROUP\s+BY|ORDER\s+BY|HAVING|LIMIT|OFFSET|UNION|(?:(?:LEFT|RIGHT|FULL|INNER|CROSS)\s+(?:OUTER\s+)?)?JOIN)\b",
@@ -28,57 +38,6 @@ _END = re.compile(
 _SHARED = ("round_id", "player_guid", "player_name", "round_number", "round_date", "map_name")
 _PLACEHOLDER = r"%s|\?|\$\d+|%\(\w+\)s|:\w+|\{[^{}]*\}"
 _ABOUT_HEADSHOTS = re.compile(r"^hs$|head_?shot", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Query:
-    """One SQL text in a file: ``text`` without quotes, each character at ``offsets`` in the file."""
-
-    node: cst.CSTNode
-    text: str
-    offsets: tuple[int, ...]
-
-    def edit(self, edits: Edits, start: int, end: int, new: str) -> None:
-        """Replace ``text[start:end]``, also where the string is put together of pieces."""
-        runs: list[list[int]] = []
-        for at in self.offsets[start:end]:
-            if runs and at == runs[-1][1]:
-                runs[-1][1] = at + 1
-            else:
-                runs.append([at, at + 1])
-        for index, (first, last) in enumerate(runs):
-            edits.replace(first, last, new.encode("ascii") if index == 0 else b"")
-
-
-def queries(tree: SourceTree) -> list[Query]:
-    """The SQL texts of a file."""
-    found = []
-    for node in tree.nodes:
-        if not isinstance(node, cst.BaseString) or isinstance(tree.parent(node), cst.ConcatenatedString):
-            continue
-        text = string_value(node)
-        if text and sqltext.is_query(text):
-            found.append(_query(tree, node))
-    return found
-
-
-def _query(tree: SourceTree, node: cst.CSTNode) -> Query:
-    text, offsets = "", list[int]()
-    for piece in tree.below(node):
-        start, end = 0, 0
-        if isinstance(piece, cst.SimpleString):
-            start, end = tree.span(piece)
-            lead = len(piece.prefix) + len(piece.quote)
-            start, end = start + lead, end - len(piece.quote)
-        elif isinstance(piece, (cst.FormattedStringText, cst.FormattedStringExpression)):
-            start, end = tree.span(piece)
-        # What stands inside of {} belongs to that expression's piece.
-        if end <= start or any(isinstance(h, cst.FormattedStringExpression) for h in tree.ancestors(piece)):
-            continue
-        # One character for each byte keeps positions; SQL keywords and columns are ASCII.
-        text += tree.body[start:end].decode("latin-1")
-        offsets += range(start, end)
-    return Query(node, text, tuple(offsets))
 
 
 def wrong_boards(tree: SourceTree) -> list[Query]:
@@ -93,12 +52,7 @@ def plan_headshots(tree: SourceTree) -> Plan:
     """Plan the edits. Raises Refusal."""
     wrong = wrong_boards(tree)
     if not wrong:
-        if any(_is_right(q) for q in queries(tree) if _HEADSHOTS.search(q.text)):
-            return Plan()
-        raise Refusal(
-            "looked for the headshot leaderboard's query (it sums headshot_kills and joins weapon_comprehensive_stats for hits), found "
-            f"none among {len(queries(tree))} queries"
-        )
+        return _without_join(tree)
     if len(wrong) > 1:
         lines = ", ".join(str(tree.line(q.node)) for q in wrong)
         raise Refusal(
@@ -107,18 +61,21 @@ def plan_headshots(tree: SourceTree) -> Plan:
     query = wrong[0]
     plan = Plan()
     line = tree.line(query.node)
-    joined = _join(query, line)
     if not re.search(rf"\b{PLAYERS}\b", query.text, re.IGNORECASE):
         raise Refusal(f"line {line}: looked for {PLAYERS} in the query's FROM, found none")
+    joined = _join(query, line)
     summed = re.search(_SUM + r"[^()]*?(?P<dot>\b\w+\.)?headshot_kills", query.text, re.IGNORECASE)
     dot = (summed["dot"] if summed else None) or ""
     for start, end, new in joined.cuts if not joined.scalars else ():
         query.edit(plan.edits, start, end, new)
     rest = _mask(query.text, joined.cuts)
+    replaced = _single_rows(query, plan, rest, joined)
     kills = f"SUM({dot}kills)"
-    replaced = _hits_to_kills(query, plan, rest, joined, dot, kills, line)
-    _threshold(tree, query, plan, rest, replaced)
-    renamed = _labels(tree, query, plan)
+    if replaced is None:
+        replaced = _hits_to_kills(query, plan, rest, joined, dot, kills, line)
+    _nothing_left(tree, query, joined)
+    constants = _threshold(tree, query, plan, rest, replaced)
+    renamed = _labels(tree, query, plan, constants)
     plan.actions[:0] = [
         f"line {line}: the join with {WEAPONS} is gone, so headshot kills and kills count once per round",
         f"line {line}: {len(replaced)} uses of the weapons' hits are {kills} now: headshot kill rate = headshot kills / kills",
@@ -126,6 +83,83 @@ def plan_headshots(tree: SourceTree) -> Plan:
     if renamed:
         plan.actions.append(f"labels that said hits say kills: lines {', '.join(map(str, renamed))}")
     return plan
+
+
+def _without_join(tree: SourceTree) -> Plan:
+    """A file whose board joins no weapon rows: right already, or head hits over kills, or not known."""
+    about = [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    if any(_is_right(q) for q in about):
+        return Plan()
+    crossed = crossed_boards(tree)
+    if len(crossed) == 1:
+        query, plan = crossed[0], Plan()
+        for match in _HEAD_HITS.finditer(query.text):
+            query.edit(plan.edits, match.start("column"), match.end("column"), "headshot_kills")
+        plan.actions.append(
+            f"line {tree.line(query.node)}: the board divides headshot_kills by kills now; headshots are head hits, several to a kill"
+        )
+        return plan
+    hits = [q for q in queries(tree) if re.search(rf"\b{WEAPONS}\b", q.text) and re.search(r"\bhits\b", q.text)]
+    for one in about:
+        beside = [q for q in hits if tree.function(q.node) is tree.function(one.node)]
+        if beside:
+            raise Refusal(
+                f"line {tree.line(one.node)}: looked for the headshot leaderboard in one query, found headshot_kills there and the hits "
+                f"in another query (line {tree.line(beside[0].node)}), divided in Python; select SUM(kills) beside SUM(headshot_kills), "
+                "divide by that, and leave the second query out"
+            )
+    raise Refusal(
+        "looked for the headshot leaderboard's query (it sums headshot_kills and joins weapon_comprehensive_stats for hits), found "
+        f"none among {len(queries(tree))} queries; if the board is put together elsewhere, name that file, or divide "
+        "SUM(headshot_kills) by SUM(kills) there by hand"
+    )
+
+
+def crossed_boards(tree: SourceTree) -> list[Query]:
+    """Boards that rank by head hits over kills, and are right once the column is."""
+    found = []
+    for query in queries(tree):
+        fixed = _HEAD_HITS.sub(lambda m: m[0].replace(m["column"], "headshot_kills"), query.text)
+        if _CROSSED.search(query.text) and fixed != query.text and not wrong_numbers(fixed):
+            found.append(query)
+    return found
+
+
+def _single_rows(query: Query, plan: Plan, rest: str, joined: _Join) -> list[tuple[int, int]] | None:
+    """Where the join's own SELECT sums nothing and hands ``w.hits`` on to one that does: kills are handed on under that name.
+    None for a SELECT that sums."""
+    column = re.compile(rf"\b{re.escape(joined.alias)}\.hits\b", re.IGNORECASE)
+    for items in sqltext.select_spans(query.text):
+        mine = [(item, a, b) for item, a, b in items if column.search(rest[a:b])]
+        if len(mine) == 1 and not any(sqltext.is_aggregate(item.expression) for item, _, _ in items):
+            item, start, end = mine[0]
+            players = re.search(
+                rf"\b{PLAYERS}(?:\s+AS)?\s+(?!JOIN\b|INNER\b|LEFT\b|ON\b|USING\b)(\w+)", query.text, re.IGNORECASE
+            )
+            if item.name != "hits" and not re.search(r"\bAS\s", query.text[start:end], re.IGNORECASE):
+                return None
+            query.edit(plan.edits, start, end, f"{players[1] + '.' if players else ''}kills AS {item.name}")
+            return [(start, end)]
+    return None
+
+
+def _nothing_left(tree: SourceTree, query: Query, joined: _Join) -> None:
+    """Raise Refusal when a text that is appended to the query still reads the weapon rows."""
+    covered = set[int]().union(*(q.offsets for q in queries(tree)))
+    reads = re.compile(rf"\b{re.escape(joined.alias)}\.\w+") if joined.alias else None
+    for node in tree.below(tree.function(query.node)) if reads else ():
+        if not isinstance(node, (cst.SimpleString, cst.FormattedStringText)) or reads is None:
+            continue
+        text = tree.raw(node)
+        if (
+            (tree.span(node)[0] + len(text) // 2) not in covered
+            and reads.search(text)
+            and re.search(r"\b(AND|OR|HAVING|WHERE|ORDER BY|GROUP BY)\b", text)
+        ):
+            raise Refusal(
+                f"line {tree.line(node)}: looked for the whole query in one text, found {text!r} appended to it, which reads the weapon "
+                "rows; put it into the query and run this again"
+            )
 
 
 @dataclass(frozen=True)
@@ -162,7 +196,7 @@ def _join(query: Query, line: int) -> _Join:
     for cte in re.finditer(r"(?:\bWITH\s+|,\s*)(?P<name>\w+)\s+AS\s*\(", text, re.IGNORECASE):
         close = _closing(text, cte.end() - 1)
         body = text[cte.end() : close]
-        if re.search(name, body, re.IGNORECASE) and not _HEADSHOTS.search(body):
+        if re.search(name, body, re.IGNORECASE) and not re.search(rf"\b{PLAYERS}\b", body, re.IGNORECASE):
             hits |= _hit_columns(body)
             name = rf"(?:{WEAPONS}|{cte['name']})"
             behind = re.compile(r"\s*,\s*").match(text, close + 1)
@@ -313,18 +347,29 @@ def _hits_to_kills(
     return replaced
 
 
-def _threshold(tree: SourceTree, query: Query, plan: Plan, rest: str, replaced: list[tuple[int, int]]) -> None:
-    """``HAVING SUM(w.hits) > 1000`` becomes half as many kills, wherever the number stands."""
-    having = re.search(r"\bHAVING\b", rest, re.IGNORECASE)
-    for _, end in replaced:
-        compared = re.compile(rf"(?:\s*,\s*0(?:\.0)?)?\s*\)?\s*>=?\s*(?P<limit>\d+|{_PLACEHOLDER})").match(rest, end)
-        if having is None or end < having.start() or compared is None:
-            continue
-        limit, start = compared["limit"], compared.start("limit")
+def _threshold(
+    tree: SourceTree, query: Query, plan: Plan, rest: str, replaced: list[tuple[int, int]]
+) -> dict[str, str]:
+    """``HAVING SUM(w.hits) > 1000`` becomes half as many kills, wherever the number stands; gives the constants that it replaced."""
+    carriers = {
+        item.name
+        for items in sqltext.select_spans(query.text)
+        for item, start, end in items
+        if item.name not in ("", "kills") and any(start <= at < end for at, _ in replaced)
+    }
+    compared = rf"(?:\s*,\s*0(?:\.0)?)?\s*\)?\s*>=?\s*(?P<limit>\d+|{_PLACEHOLDER})"
+    found = [re.compile(compared).match(rest, end) for _, end in replaced]
+    if carriers:
+        names = "|".join(map(re.escape, sorted(carriers)))
+        found += list(re.finditer(rf"\b(?:SUM\s*\(\s*)?(?:\w+\.)?\b(?:{names})\s*\)?{compared}", rest, re.IGNORECASE))
+    constants: dict[str, str] = {}
+    for match in {m.start("limit"): m for m in found if m is not None}.values():
+        limit, start = match["limit"], match.start("limit")
         if limit.isdigit():
-            number = max(1, int(limit) // 2)
-            query.edit(plan.edits, start, compared.end("limit"), str(number))
-            plan.actions.append(f"the threshold of {limit} hits is {number} kills now")
+            # ``> 0`` guards a division.
+            if int(limit) > 1:
+                query.edit(plan.edits, start, match.end("limit"), str(int(limit) // 2))
+                plan.actions.append(f"the threshold of {limit} hits is {int(limit) // 2} kills now")
             continue
         node = _bound_value(tree, query, rest, limit, start)
         if node is None:
@@ -334,23 +379,21 @@ def _threshold(tree: SourceTree, query: Query, plan: Plan, rest: str, replaced: 
             continue
         number, source = _number_behind(tree, node), tree.text(node)
         new = str(max(1, number // 2)) if number else f"{source} // 2"
-        first, last = tree.span(node)
-        plan.edits.replace(first, last, new.encode())
+        if not isinstance(node, cst.Integer):
+            constants[_last_name(node)] = new
+        plan.edits.replace(*tree.span(node), new.encode())
         plan.actions.append(f"line {tree.line(node)}: the threshold {source} was in hits, it is {new} kills now")
+    return constants
+
+
+def _last_name(node: cst.BaseExpression) -> str:
+    return node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""
 
 
 def _bound_value(tree: SourceTree, query: Query, rest: str, limit: str, start: int) -> cst.BaseExpression | None:
     """The Python expression behind a placeholder."""
     if limit.startswith("{"):
-        at = query.offsets[start]
-        return next(
-            (
-                n.expression
-                for n in tree.below(query.node)
-                if isinstance(n, cst.FormattedStringExpression) and tree.span(n)[0] == at
-            ),
-            None,
-        )
+        return query.holes.get(start)
     call = next((h for h in tree.ancestors(query.node) if isinstance(h, cst.Call)), None)
     if call is None:
         call = _call_with_name(tree, query.node)
@@ -389,7 +432,7 @@ def _call_with_name(tree: SourceTree, node: cst.CSTNode) -> cst.Call | None:
 def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> int:
     """The number that an expression stands for, following a constant's name in this file; 0 when there is none."""
     number = number_value(node)
-    name = node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""
+    name = _last_name(node)
     if number is None and name:
         for one in tree.nodes:
             if isinstance(one, cst.Assign) and len(one.targets) == 1:
@@ -402,7 +445,7 @@ def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> int:
     return int(number or 0)
 
 
-def _labels(tree: SourceTree, query: Query, plan: Plan) -> list[int]:
+def _labels(tree: SourceTree, query: Query, plan: Plan, constants: Mapping[str, str]) -> list[int]:
     """Texts shown to people that say hits, where the headshot board is shown; lines of the changed ones."""
     lines = []
     for start, end, node in _texts(tree, query):
@@ -413,33 +456,37 @@ def _labels(tree: SourceTree, query: Query, plan: Plan) -> list[int]:
         if new != text:
             plan.edits.replace(start, end, new.encode())
             lines.append(tree.line(node))
+    own = {id(node) for node in tree.below(query.node)}
+    for region in _regions(tree, query) if constants else ():
+        for node in tree.within(region, cst.FormattedStringExpression):
+            if id(node) not in own and (new := constants.get(_last_name(node.expression), "")):
+                plain = node.format_spec is None and node.conversion is None and new.isdigit()
+                plan.edits.replace(*tree.span(node if plain else node.expression), new.encode())
+                lines.append(tree.line(node))
     renamed = _rename_column(tree, query, plan)
     return sorted(set(lines + renamed))
 
 
 def _texts(tree: SourceTree, query: Query) -> list[tuple[int, int, cst.CSTNode]]:
     found: dict[int, tuple[int, int, cst.CSTNode]] = {}
-    for region in _regions(tree, query):
-        for node in tree.below(region):
-            if not isinstance(node, (cst.SimpleString, cst.FormattedStringText)):
-                continue
-            parent = tree.parent(node)
-            if (
-                any(node is n for n in tree.below(query.node))
-                or isinstance(parent, cst.Index)
-                or called((tree.parent(parent) if parent is not None else None) or node) == "get"
-            ):
-                continue
-            if isinstance(parent, cst.DictElement) and parent.key is node:
-                continue
-            start, end = tree.span(node)
-            if not sqltext.is_query(tree.body[start:end].decode()) and not _in_query(tree, node):
-                found[start] = (start, end, node)
+    sql = {id(node) for one in queries(tree) for node in tree.below(one.node)}
+    fragments = set[int]().union(*(one.offsets for one in queries(tree)))
+    texts = [node for region in _regions(tree, query) for node in tree.below(region)]
+    for node in [*texts, *_spoken_beside_it(tree, query)]:
+        if not isinstance(node, (cst.SimpleString, cst.FormattedStringText)) or id(node) in sql:
+            continue
+        parent = tree.parent(node)
+        if (
+            isinstance(parent, cst.Index)
+            or called((tree.parent(parent) if parent is not None else None) or node) == "get"
+        ):
+            continue
+        if isinstance(parent, cst.DictElement) and parent.key is node:
+            continue
+        start, end = tree.span(node)
+        if (start + end) // 2 not in fragments:
+            found[start] = (start, end, node)
     return list(found.values())
-
-
-def _in_query(tree: SourceTree, node: cst.CSTNode) -> bool:
-    return any(isinstance(h, cst.BaseString) and sqltext.is_query(string_value(h) or "") for h in tree.ancestors(node))
 
 
 def _regions(tree: SourceTree, query: Query) -> list[cst.CSTNode]:
@@ -450,15 +497,76 @@ def _regions(tree: SourceTree, query: Query) -> list[cst.CSTNode]:
     if len(others) == 1 and isinstance(function, cst.FunctionDef):
         regions.append(function)
     for node in tree.nodes:
-        if isinstance(node, cst.If) and any(
-            _ABOUT_HEADSHOTS.search(string_value(s) or "") for s in tree.within(node.test, cst.SimpleString)
-        ):
+        if isinstance(node, cst.If) and _asks_for(tree, node) is True:
             regions.append(node.body)
         elif isinstance(node, cst.FunctionDef) and _ABOUT_HEADSHOTS.search(node.name.value):
             regions.append(node)
         elif isinstance(node, cst.DictElement) and _ABOUT_HEADSHOTS.search(string_value(node.key) or ""):
             regions.append(node.value)
     return regions
+
+
+def _asks_for(tree: SourceTree, node: cst.If) -> bool | None:
+    """Whether a branch's condition names headshots (True), something else (False) or no text at all (None)."""
+    named = [string_value(one) or "" for one in tree.within(node.test, cst.SimpleString)]
+    return any(_ABOUT_HEADSHOTS.search(one) for one in named) if named else None
+
+
+def _spoken_beside_it(tree: SourceTree, query: Query) -> list[cst.CSTNode]:
+    """Pieces of texts that speak of headshots and hits at once, in what uses the query and what that calls."""
+    found: list[cst.CSTNode] = []
+    for function in _users(tree, query):
+        for node in tree.within(function, cst.BaseString):  # type: ignore[type-abstract]
+            if isinstance(tree.parent(node), cst.ConcatenatedString):
+                continue
+            text = string_value(node) or ""
+            elsewhere = any(
+                isinstance(h, cst.If) and _asks_for(tree, h) is False and any(node is n for n in tree.below(h.body))
+                for h in tree.ancestors(node)
+            )
+            spoken = re.search(r"\bHS\b|head-?\s?shot", text, re.IGNORECASE) and re.search(
+                r"\bhits\b", text, re.IGNORECASE
+            )
+            if spoken and not elsewhere:
+                found += tree.below(node)
+    return found
+
+
+def _users(tree: SourceTree, query: Query) -> list[cst.FunctionDef]:
+    """Functions that name the query's constant or function, and what they call in this file."""
+    functions = tree.within(tree.module, cst.FunctionDef)
+    names = {
+        target
+        for holder in tree.ancestors(query.node)
+        for target in (
+            [_last_name(t.target) for t in holder.targets]
+            if isinstance(holder, cst.Assign)
+            else [_last_name(holder.target)]
+            if isinstance(holder, cst.AnnAssign)
+            else [holder.name.value]
+            if isinstance(holder, cst.FunctionDef)
+            else []
+        )
+    } - {""}
+    used = [f for f in functions if names & _named(tree, f) or any(query.node is n for n in tree.below(f))]
+    more = list(used)
+    while more:
+        called_here = set[str]().union(*(_named(tree, f) for f in more))
+        more = [
+            f
+            for f in functions
+            if f not in used
+            and (
+                f.name.value in called_here
+                or getattr(getattr(class_of(tree, f), "name", None), "value", "") in called_here
+            )
+        ]
+        used += more
+    return used
+
+
+def _named(tree: SourceTree, node: cst.CSTNode) -> set[str]:
+    return {one.value for one in tree.within(node, cst.Name)}
 
 
 def _rename_column(tree: SourceTree, query: Query, plan: Plan) -> list[int]:
@@ -495,6 +603,10 @@ def wrong_numbers(text: str) -> list[str]:
     """What is wrong with a headshot leaderboard's SQL, as sentences: its output is evaluated for generated players."""
     if re.search(rf"\b{WEAPONS}\b", text, re.IGNORECASE):
         return [f"it joins {WEAPONS}, which repeats a player's kills once per weapon"]
+    ran = run_board(text)
+    told = wrong_board(ran) if ran is not None else []
+    if told:
+        return told
     calculator = sqltext.Calculator()
     lists = sqltext.selects(text)
     items = [i for i in (lists[0] if lists else []) if re.search(_SUM, i.expression, re.IGNORECASE)]
@@ -510,6 +622,8 @@ def wrong_numbers(text: str) -> list[str]:
             try:
                 value = calculator.value(item.expression, rows)
             except ValueError as problem:
+                if ran is not None:
+                    continue
                 return [f"its column {item.name or item.expression} cannot be evaluated: {problem}"]
             if not re.search(r"\b(headshot_kills|kills|hits|headshots)\b", item.expression, re.IGNORECASE):
                 continue
@@ -524,6 +638,8 @@ def wrong_numbers(text: str) -> list[str]:
                 )
                 return wrong
             seen |= names if len(names) == 1 else set()
+    if ran is not None:
+        return wrong
     if "heads" not in seen and "rate" not in seen and "share" not in seen:
         wrong.append("it gives no headshot kills")
     if not ({"kills", "rate", "share"} & seen):
@@ -535,8 +651,8 @@ def wrong_numbers(text: str) -> list[str]:
 
 def leaderboard_query(source: bytes) -> str:
     """The board's query of a file, wrong or right. Raises Refusal."""
-    tree = SourceTree(source)
-    found = wrong_boards(tree) or [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
+    tree = SourceTree(source, ABOUT)
+    found = wrong_boards(tree) or crossed_boards(tree) or [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
     if len(found) > 1:
         found = [q for q in found if _RANKED.search(q.text)]
     if len(found) != 1:
@@ -547,7 +663,7 @@ def leaderboard_query(source: bytes) -> str:
 def prove_headshots(before: bytes, after: bytes) -> list[str]:
     """Raise Refusal unless the patched query counts once, in kills, and keeps its number of columns."""
     old, new = leaderboard_query(before), None
-    tree = SourceTree(after)
+    tree = SourceTree(after, ABOUT)
     candidates = [q.text for q in queries(tree) if _HEADSHOTS.search(q.text)]
     width = len(sqltext.selects(old)[0]) if sqltext.selects(old) else 0
     for text in candidates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,20 +17,23 @@ class Recipe:
 
     apply: Callable[[SourceTree], tuple[bytes, list[str]]]
     prove: Callable[[bytes, bytes], list[str]]
+    about: re.Pattern[str] | None = None
+    """Which definitions of a long file it looks at; None for all."""
 
 
 def registry() -> Mapping[str, Recipe]:
     """All recipes by name."""
+    from python_checks.source.headshots import ABOUT as BOARDS
     from python_checks.source.headshots import plan_headshots, prove_headshots
     from python_checks.source.parser_field9 import plan_parser_field9, prove_parser_field9
     from python_checks.source.timing_new_only import plan_timing_new_only, prove_timing_new_only
-    from python_checks.source.web_formulas import apply_web_formulas, prove_web_formulas
+    from python_checks.source.web_formulas import ABOUT, apply_web_formulas, prove_web_formulas
 
     return {
-        "headshot-leaderboard": Recipe(_planned(plan_headshots), prove_headshots),
+        "headshot-leaderboard": Recipe(_planned(plan_headshots), prove_headshots, BOARDS),
         "parser-field9": Recipe(_planned(plan_parser_field9), prove_parser_field9),
         "timing-new-only": Recipe(_planned(plan_timing_new_only), prove_timing_new_only),
-        "web-formulas": Recipe(apply_web_formulas, prove_web_formulas),
+        "web-formulas": Recipe(apply_web_formulas, prove_web_formulas, ABOUT),
     }
 
 
@@ -53,11 +57,11 @@ def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResu
     try:
         for recipe, step in steps:
             before = output
-            output, done = step.apply(SourceTree(before))
+            output, done = step.apply(SourceTree(before, step.about))
             if output == before:
                 continue
             proof = step.prove(before, output)
-            if step.apply(SourceTree(output))[0] != output:
+            if step.apply(SourceTree(output, step.about))[0] != output:
                 raise Refusal(f"{recipe}: looked for a second run without changes, found changes")
             actions += [*done, *proof]
     except Refusal as refusal:

@@ -19,6 +19,8 @@ _LOOSE_ALIAS = re.compile(r"(?is)^(?P<what>.*\))\s+(?P<name>(?!END\b)\w+)$")
 _BARE = re.compile(r"^(?:\w+\.)?\"?(?P<name>\w+)\"?$")
 _AGGREGATE = re.compile(r"\b(SUM|AVG|COUNT|MIN|MAX)\s*\(", re.IGNORECASE)
 _QUALIFIER = re.compile(r"\b[A-Za-z_]\w*\.(?=[A-Za-z_])")
+_COMMENT = re.compile(r"--[^\n]*")
+_BLANK = re.compile(r"(?:\s|--[^\n]*\n)+")
 _CAST = re.compile(r"::\s*[A-Za-z_]+(\s*\(\s*\d+(\s*,\s*\d+)?\s*\))?")
 
 NUMBERS = (
@@ -84,9 +86,14 @@ def is_query(text: str) -> bool:
     return bool(_SELECT.search(text) and re.search(r"\bFROM\b", text, re.IGNORECASE))
 
 
-@functools.lru_cache(maxsize=256)
 def selects(text: str) -> list[list[Item]]:
     """The SELECT lists of a text, subqueries too, in text order; the query's own list first."""
+    return [[one for one, _, _ in found] for found in select_spans(text)]
+
+
+@functools.lru_cache(maxsize=256)
+def select_spans(text: str) -> list[list[tuple[Item, int, int]]]:
+    """As ``selects``, each item with its start and end in the text, white space around it left out."""
     lists = []
     for match in _SELECT.finditer(text):
         found = list(_items(text, match.end()))
@@ -97,12 +104,16 @@ def selects(text: str) -> list[list[Item]]:
     return [found for _, found in sorted(lists, key=lambda one: one[0])]
 
 
-def _items(text: str, start: int) -> Iterator[Item]:
+def _items(text: str, start: int) -> Iterator[tuple[Item, int, int]]:
     depth, at, begun = 0, start, start
     while at < len(text):
         char = text[at]
         if char == "'":
             at = text.find("'", at + 1)
+            if at < 0:
+                return
+        elif text.startswith("--", at):
+            at = text.find("\n", at)
             if at < 0:
                 return
         elif char == "(":
@@ -112,7 +123,10 @@ def _items(text: str, start: int) -> Iterator[Item]:
             if depth < 0:
                 return
         elif depth == 0 and (char == "," or _FROM.match(text, at)):
-            yield _item(text[begun:at].strip())
+            lead = _BLANK.match(text, begun, at)
+            first = lead.end() if lead else begun
+            last = first + len(text[first:at].rstrip())
+            yield _item(_COMMENT.sub("", text[first:last]).strip()), first, last
             begun = at + 1
             if char != ",":
                 return

@@ -6,13 +6,18 @@ byte ranges on the text, so everything outside them (line endings, byte order ma
 
 from __future__ import annotations
 
+import ast
+import bisect
+import io
+import re
 import textwrap
+import tokenize
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, ParentNodeProvider, PositionProvider
+from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
 from python_checks.lua.edits import Edits, unified_diff
 from python_checks.lua.recipe import CannotJudge, Plan, Refusal
@@ -21,43 +26,67 @@ __all__ = ["CannotJudge", "Edits", "Plan", "Refusal", "SourceTree", "dedented", 
 
 N = TypeVar("N", bound=cst.CSTNode)
 _BOM = b"\xef\xbb\xbf"
+_WORD = re.compile(r"[^\W\d]\w*")
+LONG = 1500
+"""Lines from which on a file is read in part."""
 
 
 @dataclass
 class SourceTree:
-    """One file. ``body`` is its text in UTF-8 without byte order mark; positions and edits refer to it."""
+    """One file. ``body`` is its text in UTF-8 without byte order mark; positions and edits refer to it.
+
+    With ``about``, ``body`` leaves out functions and classes of a long file's top level that neither match it nor are named by or
+    name one that does: a syntax tree of ten thousand lines takes half a minute. ``apply`` puts the edits into the whole file.
+    """
 
     source: bytes
+    about: re.Pattern[str] | None = None
     body: bytes = field(init=False)
     encoding: str = field(init=False)
     newline: str = field(init=False)
 
     def __post_init__(self) -> None:
         try:
-            module = cst.parse_module(self.source)
-            # libcst names the encoding by Python's rules (coding line, byte order mark); positions count in UTF-8.
-            self.encoding = "utf-8" if module.encoding == "utf-8-sig" else module.encoding
+            # Python's own rules: coding line, byte order mark.
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(self.source).readline)
+            self.encoding = "utf-8" if encoding == "utf-8-sig" else encoding
             self._mark = _BOM if self.source.startswith(_BOM) else b""
-            self.body = self.source[len(self._mark) :].decode(self.encoding).encode("utf-8")
-            if self.encoding != "utf-8":
-                module = cst.parse_module(self.body.decode("utf-8"))
-            elif self._mark:
-                module = cst.parse_module(self.body)
+            self._whole = self.source[len(self._mark) :].decode(self.encoding).encode("utf-8")
+            self._left_out = _left_out(self._whole, self.about)
+            pieces, at = [], 0
+            self._starts = [0]
+            for start, end in self._left_out:
+                pieces.append(self._whole[at:start])
+                self._starts.append(self._starts[-1] + start - at)
+                at = end
+            self.body = b"".join([*pieces, self._whole[at:]])
+            module = cst.parse_module(self.body.decode("utf-8"))
+            wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
+            self.module = wrapper.module
+            self.newline = module.default_newline
+            self._spans = wrapper.resolve(ByteSpanPositionProvider)
+            self._newlines = [i for i, one in enumerate(self._whole) if one == 0x0A]
+            self._parents: dict[int, cst.CSTNode] = {}
+            self.nodes: list[Any] = []
+            self._ends: dict[int, tuple[int, int]] = {}
+            self._index(self.module)
         except (cst.ParserSyntaxError, SyntaxError, ValueError, LookupError, RecursionError) as problem:
             raise CannotJudge(f"the file is no Python that can be read: {str(problem).splitlines()[0]}") from None
-        wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
-        self.module = wrapper.module
-        self.newline = module.default_newline
-        self._spans = wrapper.resolve(ByteSpanPositionProvider)
-        self._parents = wrapper.resolve(ParentNodeProvider)
-        self._positions = wrapper.resolve(PositionProvider)
-        self.nodes: list[Any] = []
-        self._ends: dict[int, tuple[int, int]] = {}
-        self._index(self.module)
 
     def apply(self, edits: Edits) -> bytes:
-        """The edited file in its own encoding."""
-        return self._mark + edits.apply(self.body).decode("utf-8").encode(self.encoding)
+        """The edited file in its own encoding. Raises Refusal when edits overlap, or cannot be written in that encoding."""
+        moved = [replace(e, start=self._there(e.start, e.start < e.end), end=self._there(e.end)) for e in edits.edits]
+        try:
+            return self._mark + Edits(moved).apply(self._whole).decode("utf-8").encode(self.encoding)
+        except ValueError as problem:
+            raise Refusal(
+                f"looked for places that do not overlap, found that they do ({problem}); edit them by hand"
+            ) from None
+
+    def _there(self, at: int, behind: bool = False) -> int:
+        """A position of ``body`` in the whole file; where something was left out, in front of that or ``behind`` it."""
+        index = max(0, (bisect.bisect_right if behind else bisect.bisect_left)(self._starts, at) - 1)
+        return at + (self._left_out[index - 1][1] - self._starts[index] if index else 0)
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
         """(start, end) in ``body``; parentheses around an expression are not part of it."""
@@ -76,11 +105,11 @@ class SourceTree:
 
     def line(self, node: cst.CSTNode) -> int:
         """The line (1-based) on which the node starts."""
-        return self._positions[node].start.line
+        return bisect.bisect_left(self._newlines, self._there(self.span(node)[0], behind=True)) + 1
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node that holds this one, or None for the module."""
-        return self._parents.get(node)
+        return self._parents.get(id(node))
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """All holders, the nearest first."""
@@ -102,6 +131,7 @@ class SourceTree:
         begin = len(self.nodes)
         self.nodes.append(node)
         for child in node.children:
+            self._parents[id(child)] = node
             self._index(child)
         self._ends[id(node)] = (begin, len(self.nodes))
 
@@ -161,7 +191,7 @@ class SourceTree:
             guarded = isinstance(statement, (cst.If, cst.Try)) and any(self.within(statement, cst.ImportFrom)) | any(
                 self.within(statement, cst.Import)
             )
-            if not (simple or guarded):
+            if not (simple or guarded) or (anchor is not None and self._cut_between(anchor, statement)):
                 break
             anchor = statement
         lines = [*([""] * 2), *source.strip("\n").split("\n")]
@@ -177,9 +207,49 @@ class SourceTree:
         lead = "" if self.body[at - 1 : at] == b"\n" else self.newline
         edits.insert(at, (lead + self.newline.join(lines) + self.newline).encode("utf-8"))
 
+    def _cut_between(self, one: cst.CSTNode, other: cst.CSTNode) -> bool:
+        return any(self.span(one)[1] <= at <= self.span(other)[0] for at in self._starts[1:])
+
     def definitions(self) -> dict[str, cst.FunctionDef]:
         """The functions of the module's top level by name."""
         return {one.name.value: one for one in self.module.body if isinstance(one, cst.FunctionDef)}
+
+
+def _left_out(body: bytes, about: re.Pattern[str] | None) -> list[tuple[int, int]]:
+    """Ranges of whole lines, in order, that hold definitions which have nothing to do with what is looked for."""
+    lines = body.splitlines(keepends=True)
+    # Only line ends that Python and bytes.splitlines agree on.
+    if about is None or len(lines) < LONG or len(lines) != body.count(b"\n") + (not body.endswith(b"\n")):
+        return []
+    try:
+        module = ast.parse(body.decode("utf-8"))
+    except (SyntaxError, RecursionError):
+        return []  # newer Python than the controller's: libcst reads all of it
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    found: list[tuple[str, int, int, set[str]]] = []
+    for node in module.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)]) - 1
+            start, end = starts[first], starts[node.end_lineno or node.lineno]
+            text = body[start:end].decode("utf-8")
+            if not text[:1].isspace():
+                found.append((node.name, start, end, set(_WORD.findall(text))))
+    outside, at = "", 0
+    for _, start, end, _ in found:
+        outside += body[at:start].decode("utf-8")
+        at = end
+    outside += body[at:].decode("utf-8")
+    kept = {i for i, (_, start, end, _) in enumerate(found) if about.search(body[start:end].decode("utf-8"))}
+    names = {found[i][0] for i in kept}
+    # Who calls them says what their parameters are.
+    kept |= {i for i, (_, _, _, words) in enumerate(found) if words & names}
+    used = set(_WORD.findall(outside)).union(*(found[i][3] for i in kept))
+    while more := {i for i, (name, _, _, _) in enumerate(found) if i not in kept and name in used}:
+        kept |= more
+        used |= set().union(*(found[i][3] for i in more))
+    return [(start, end) for i, (_, start, end, _) in enumerate(found) if i not in kept]
 
 
 def dedented(text: str) -> str:

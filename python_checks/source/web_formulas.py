@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,10 @@ import libcst as cst
 
 from python_checks import formulas
 from python_checks.source import sqltext
-from python_checks.source.evaluate import Binding, CannotEvaluate, Evaluator, Leaf, Round, Scope, is_constant
+from python_checks.source.evaluate import Binding, CannotEvaluate, Evaluator, Leaf, Round, Scope, class_of
+from python_checks.source.players import as_round, generated_players
+from python_checks.source.querytext import Query, queries
+from python_checks.source.sinks import KEYS, Sink, find_sinks, rounding, without_rounding
 from python_checks.source.tree import (
     Edits,
     Plan,
@@ -28,13 +30,14 @@ from python_checks.source.tree import (
     called,
     holder_of,
     key_of,
-    number_value,
     string_value,
 )
+from python_checks.source.web_sql import capped_dead, plan_web_queries, prove_web_queries, web_queries
 
-KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
+ABOUT = re.compile("|".join(KEYS))
 CAPPED = "time_dead_capped_seconds"
-_READ = "session_time_dead"
+_READ = "session_"
+_READS = 12
 _HELPERS = (formulas.dead_seconds, formulas.frag_potential, formulas.survival_rate, formulas.damage_efficiency)
 _TRIALS = 400
 _SUM_ONLY = (
@@ -44,23 +47,18 @@ _SUM_ONLY = (
 
 
 @dataclass(frozen=True)
-class Sink:
-    """Where a key gets its value: ``value`` as written, ``core`` without the rounding around it, ``digits`` of that rounding."""
-
-    key: str
-    value: cst.BaseExpression
-    core: cst.BaseExpression
-    digits: int | None
-
-
-@dataclass(frozen=True)
 class Disagreement:
     """One generated player for whom a file's value is not the reference's."""
 
-    key: str
+    sink: Sink
     rounds: tuple[Round, ...]
     found: Any
     required: float
+
+    @property
+    def key(self) -> str:
+        """The sink's."""
+        return self.sink.key
 
     def sentence(self) -> str:
         """For people."""
@@ -72,43 +70,80 @@ class Disagreement:
         return f"{self.key}: found {self.found}, required {self.required:g} for a player with {shown}"
 
 
-class _NoDeadTime(Refusal):
-    """The dead time is not in scope where the values are computed."""
+class _NotInScope(Refusal):
+    """A value that the formulas need cannot be read from a name where a sink is computed."""
+
+    def __init__(self, message: str, sink: Sink, what: str) -> None:
+        super().__init__(message)
+        self.sink, self.what = sink, what
 
 
 def apply_web_formulas(tree: SourceTree) -> tuple[bytes, list[str]]:
     """The patched file and what was done. Raises Refusal."""
+    if _by_query(tree):
+        plan = plan_web_queries(tree)
+        return tree.apply(plan.edits), plan.actions
+    output, actions = _applied(tree, 0)
+    return (_without_unused_reads(output) if output != tree.source else output), actions
+
+
+def _by_query(tree: SourceTree) -> bool:
+    """Whether the values are computed by a query, and Python only hands them on."""
+    try:
+        find_sinks(tree)
+    except Refusal:
+        return bool(web_queries(tree))
+    return False
+
+
+def _applied(tree: SourceTree, depth: int) -> tuple[bytes, list[str]]:
     try:
         plan = plan_web_formulas(tree)
-    except _NoDeadTime as refusal:
-        for source, line in _with_dead_time(tree):
-            wider = SourceTree(source)
-            plan = plan_web_formulas(wider)
-            output = wider.apply(plan.edits)
-            name = re.compile(rf"\b{_READ}\b".encode())
-            if len(name.findall(output)) == len(name.findall(tree.source)) + 1:
-                # A capped sum beside it is used instead.
-                output = re.sub(rb"[ \t]*" + re.escape(line.encode()) + rb"\r?\n", b"", output)
-            return output, plan.actions
+    except _NotInScope as refusal:
+        # A row or an accumulator may have it under a key that is not read here; one line more reads it.
+        for source in _with_read(tree, refusal.sink, refusal.what) if depth < _READS else ():
+            try:
+                return _applied(SourceTree(source, tree.about), depth + 1)
+            except _NotInScope as deeper:
+                refusal = deeper
         raise refusal
     return tree.apply(plan.edits), plan.actions
 
 
-def _with_dead_time(tree: SourceTree) -> Iterator[tuple[bytes, str]]:
-    """The file with one line more, which reads the dead time from a row or an accumulator that has it."""
+def _without_unused_reads(output: bytes) -> bytes:
+    """Without the lines of ``_with_read`` that nothing uses because a capped sum took their place."""
+    tree = SourceTree(output, ABOUT)
+    edits = Edits()
+    for one in tree.within(tree.module, cst.Assign):
+        target = one.targets[0].target
+        if not isinstance(target, cst.Name) or not target.value.startswith(_READ):
+            continue
+        used = [n for n in tree.within(tree.function(one), cst.Name) if n.value == target.value and n is not target]
+        if not used:
+            start, end = tree.span(one)
+            edits.replace(tree.line_start(start), tree.line_end(end), b"")
+    return tree.apply(edits)
+
+
+def _with_read(tree: SourceTree, sink: Sink, what: str) -> Iterator[bytes]:
+    """The file with an additional read of a value from what has it: as a line in front of the sink's statement, or, in a place
+    without statements of its own, inside of the expression that will be replaced."""
     scope = Scope(tree)
-    sink = find_sinks(tree)[0]
-    if any(isinstance(h, (cst.GeneratorExp, cst.ListComp, cst.DictComp)) for h in tree.ancestors(sink.value)):
-        return
     calculator, code = sqltext.Calculator(), dict[int, Any]()
     players = generated_players(12, seed=7)
+    alone = any(
+        isinstance(h, (cst.GeneratorExp, cst.ListComp, cst.DictComp, cst.Lambda)) for h in tree.ancestors(sink.value)
+    )
     for root, shape, keys in _containers(tree, scope, sink.value):
         for key in sorted(keys):
-            if _is_dead_time(scope, calculator, code, players, root, key, sink.value):
-                line = f"{_READ} = {shape.format(root, key)}"
-                edits = Edits()
-                tree.insert_before(edits, tree.statement(sink.value), [line])
-                yield tree.apply(edits), line
+            if _holds(scope, calculator, code, players, root, key, sink.value, what):
+                read, edits = shape.format(root, key), Edits()
+                if alone or sink.whole is not None:
+                    edits.wrap(*_whole(tree, sink.core), b"(", f", {read})[0]".encode())
+                else:
+                    name = _READ + what.replace(" ", "_")
+                    tree.insert_before(edits, tree.statement(sink.value), [f"{name} = {read}"])
+                yield tree.apply(edits)
 
 
 def _containers(tree: SourceTree, scope: Scope, at: cst.CSTNode) -> list[tuple[str, str, set[str]]]:
@@ -119,6 +154,14 @@ def _containers(tree: SourceTree, scope: Scope, at: cst.CSTNode) -> list[tuple[s
     groups = []
     for one in tree.within(tree.module, cst.FunctionDef):
         groups.append({key for key, found in scope.stores(one).items() if any(store.adds for store in found)})
+    for owner in tree.within(tree.module, cst.ClassDef):
+        parts = [one for one in owner.body.body if isinstance(one, cst.FunctionDef)]
+        fields = [
+            one.target.value
+            for one in tree.within(owner, cst.AnnAssign)
+            if tree.function(one) is tree.function(owner) and isinstance(one.target, cst.Name)
+        ]
+        groups.append({*scope.stores(owner), *fields, *(one.name.value for one in parts)})
     for node in tree.within(tree.module, cst.BaseString):  # type: ignore[type-abstract]
         text = string_value(node)
         if text and sqltext.is_query(text):
@@ -142,7 +185,7 @@ def _containers(tree: SourceTree, scope: Scope, at: cst.CSTNode) -> list[tuple[s
     ]
 
 
-def _is_dead_time(
+def _holds(
     scope: Scope,
     calculator: sqltext.Calculator,
     code: dict[int, Any],
@@ -150,7 +193,10 @@ def _is_dead_time(
     root: str,
     key: str,
     at: cst.CSTNode,
+    what: str,
 ) -> bool:
+    """Whether ``root`` holds the wanted value (of _WANTED) under ``key``, for every player."""
+    wanted, factors = _WANTED[what]
     for player in players:
         one = Evaluator(scope, player, calculator, code)
         try:
@@ -159,14 +205,38 @@ def _is_dead_time(
         except (CannotEvaluate, TypeError, KeyError):
             return False
         seen = player[:1] if one.single else player
-        raw = sum(r["time_dead_minutes"] for r in seen)
-        held = sum(formulas.dead_seconds(60 * r["time_dead_minutes"], r["time_played_seconds"]) for r in seen)
-        goals = (raw, 60 * raw, held, held / 60)
+        goals = [goal(seen) / factor for goal in wanted for factor in factors]
         if not isinstance(value, (int, float)) or not any(
             math.isclose(value, goal, rel_tol=1e-9, abs_tol=1e-9) for goal in goals
         ):
             return False
     return True
+
+
+def _sum_of(column: str) -> Callable[[Sequence[Round]], float]:
+    return lambda rounds: sum(one[column] for one in rounds)
+
+
+def _raw_dead_s(rounds: Sequence[Round]) -> float:
+    return 60 * sum(r["time_dead_minutes"] for r in rounds)
+
+
+def _capped_dead_s(rounds: Sequence[Round]) -> float:
+    return sum(formulas.dead_seconds(60 * r["time_dead_minutes"], r["time_played_seconds"]) for r in rounds)
+
+
+_WANTED: dict[str, tuple[tuple[Callable[[Sequence[Round]], float], ...], tuple[float, ...]]] = {
+    "damage given": ((_sum_of("damage_given"),), (1.0,)),
+    "damage received": ((_sum_of("damage_received"),), (1.0,)),
+    "seconds played": ((_sum_of("time_played_seconds"),), (1.0, 60.0)),
+    "dead time": ((_capped_dead_s, _raw_dead_s), (1.0, 60.0)),
+}
+"""What the formulas are made of: the sums that count as it, and the factors to its unit (damage, seconds)."""
+_PARTS = {
+    "frag_potential": ("damage given", "seconds played", "dead time"),
+    "survival_rate": ("seconds played", "dead time"),
+    "damage_efficiency": ("damage given", "damage received"),
+}
 
 
 def plan_web_formulas(tree: SourceTree) -> Plan:
@@ -178,38 +248,33 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     def evaluator(rounds: Sequence[Round]) -> Evaluator:
         return Evaluator(scope, rounds, calculator, code)
 
-    if not _disagreements(sinks, evaluator, 60):
+    wrong = {id(one.sink.value) for one in _disagreements(sinks, evaluator, 60)}
+    if not wrong:
         return Plan()
     taken = tree.definitions()
     if "_frag_potential" in taken and not _disagreements(sinks, evaluator, 60, each_round=False):
         return Plan()
-    plan = Plan()
-    finder = _Finder(tree, scope, evaluator)
-    at = sinks[0].value
-    parts = {
-        "given": finder.find(at, "damage given", lambda r: sum(x["damage_given"] for x in r)),
-        "received": finder.find(at, "damage received", lambda r: sum(x["damage_received"] for x in r)),
-        "played": finder.find(at, "seconds played", lambda r: sum(x["time_played_seconds"] for x in r), time=True),
-    }
-    parts["dead"] = _dead(tree, finder, at, plan)
-    if _SUM_ONLY in plan.actions and not _disagreements(sinks, evaluator, 60, each_round=False):
-        return Plan()
-    calls = {
-        "frag_potential": f"_frag_potential({parts['given']}, {parts['played']}, {parts['dead']})",
-        "survival_rate": f"_survival_rate({parts['played']}, {parts['dead']})",
-        "damage_efficiency": f"_damage_efficiency({parts['given']}, {parts['received']})",
-    }
     for helper in _HELPERS:
         if f"_{helper.__name__}" in taken:
             raise Refusal(
                 f"line {tree.line(taken['_' + helper.__name__])}: looked for a free name _{helper.__name__}, found it taken, "
                 "and the values are not the reference's; somebody has edited the helpers by hand"
             )
-    replaced = [_replace(tree, scope, plan.edits, sink, calls[sink.key]) for sink in sinks]
-    _drop_unused(tree, scope, plan.edits, sinks, replaced)
+    plan = Plan()
+    finder = _Finder(tree, scope, evaluator)
+    done = [(sink, *_patch(tree, scope, finder, plan, sink)) for sink in sinks if id(sink.value) in wrong]
+    if _SUM_ONLY in plan.actions and not _disagreements(sinks, evaluator, 60, each_round=False):
+        return Plan()
+    _drop_unused(tree, scope, plan.edits, [sink for sink, _, _ in done], [where for _, where, _ in done])
     tree.insert_helpers(plan.edits, _helper_source())
-    for sink, where in zip(sinks, replaced, strict=True):
-        plan.actions.append(f"{sink.key}: line {tree.line(where)} computes {calls[sink.key]}")
+    plan.edits.edits[:] = list({(e.start, e.end, e.text): e for e in reversed(plan.edits.edits)}.values())[::-1]
+    plan.actions[:] = dict.fromkeys(plan.actions)
+    for sink, where, call in done:
+        plan.actions.append(f"{sink.key}: line {tree.line(where)} computes {call}")
+        if where is sink.core and isinstance(where, cst.Name):
+            plan.actions.append(
+                f"{where.value}: what was assigned to it in front of line {tree.line(where)} is not shown any more"
+            )
     plan.actions.append(
         "damage_efficiency is a ratio from now on, not a percentage, and frag_potential is damage per alive minute: labels, axis "
         "limits and thresholds in the front end must follow"
@@ -217,12 +282,28 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     return plan
 
 
+def _patch(tree: SourceTree, scope: Scope, finder: _Finder, plan: Plan, sink: Sink) -> tuple[cst.CSTNode, str]:
+    """Put the reference's call where a sink is computed, as early as its parts are in scope; gives that place and the call."""
+    first: Refusal | None = None
+    for place in _places(tree, scope, sink):
+        try:
+            parts = [finder.part(place.at, what, sink, plan) for what in _PARTS[sink.key]]
+        except Refusal as refusal:
+            first = refusal  # the last place is the response itself: what is missing there is missing
+            continue
+        call = f"_{sink.key}({', '.join(parts)})"
+        text = call if place.digits is None else f"round({call}, {place.digits})"
+        plan.edits.replace(*place.span, place.shape.format(text).encode())
+        return place.node, call
+    raise first or Refusal(f"line {tree.line(sink.value)}: looked for a place for {sink.key}, found none")
+
+
 def disagreements(source: bytes, trials: int = _TRIALS, seed: int = 1, each_round: bool = True) -> list[Disagreement]:
     """Hold a file's three values against the reference on generated players; the first disagreement of each key.
 
     Raises Refusal when the values cannot be found or followed: then nothing is known about them.
     """
-    tree = SourceTree(source)
+    tree = SourceTree(source, ABOUT)
     scope = Scope(tree)
     calculator, code = sqltext.Calculator(), dict[int, Any]()
     players = lambda rounds: Evaluator(scope, rounds, calculator, code)  # noqa: E731
@@ -231,6 +312,8 @@ def disagreements(source: bytes, trials: int = _TRIALS, seed: int = 1, each_roun
 
 def prove_web_formulas(before: bytes, after: bytes) -> list[str]:
     """Raise Refusal unless a patched file agrees with the reference."""
+    if _by_query(SourceTree(after, ABOUT)):
+        return prove_web_queries(after)
     wrong = disagreements(after)
     if wrong and not disagreements(after, each_round=False):
         return [
@@ -249,10 +332,10 @@ def _disagreements(
     strict: bool = False,
     each_round: bool = True,
 ) -> list[Disagreement]:
-    found: dict[str, Disagreement] = {}
+    found: dict[int, Disagreement] = {}
     for rounds in generated_players(trials, seed):
         for sink in sinks:
-            if sink.key in found:
+            if id(sink.value) in found:
                 continue
             one = evaluator(rounds)
             try:
@@ -262,131 +345,17 @@ def _disagreements(
                     raise Refusal(f"{sink.key} cannot be followed, so nothing is known about it: {problem}") from None
                 value = f"nothing that can be followed ({problem})"
             seen = rounds[:1] if one.single else rounds
-            known = [_as_round(r) for r in (seen if each_round else [_merged(seen)])]
+            known = [as_round(r) for r in (seen if each_round else [_merged(seen)])]
             required = getattr(formulas.session_metrics(known), sink.key)
             slack = 1e-6 * max(1.0, abs(required)) + (0 if sink.digits is None else 0.5000001 * 10**-sink.digits)
             if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value - required) > slack:
-                found[sink.key] = Disagreement(sink.key, tuple(seen), value, required)
+                found[id(sink.value)] = Disagreement(sink, tuple(seen), value, required)
     return list(found.values())
-
-
-def generated_players(count: int, seed: int = 1) -> Sequence[tuple[Round, ...]]:
-    """Players with one to four rounds: ordinary ones, and those at the edges (nothing played, dead all the time, inflated dead
-    time in one round, no damage)."""
-    draw = random.Random(seed)
-    players = []
-    for number in range(count):
-        kind = number % 6
-        rounds = []
-        for index in range(1 if kind == 1 else draw.randint(1, 4)):
-            played = draw.randint(60, 1200)
-            dead = round(draw.uniform(0, 0.6) * played / 60, 1)
-            one = {name: float(draw.randint(0, 90)) for name in sqltext.NUMBERS}
-            one |= {"damage_given": draw.randint(1, 9000), "damage_received": draw.randint(1, 9000)}
-            one |= {"time_played_seconds": played, "time_dead_minutes": dead}
-            if kind == 1:
-                one |= {"time_played_seconds": 0, "time_dead_minutes": 0.0}
-            if kind == 2:
-                one |= {"damage_given": draw.choice((0, 5)), "damage_received": 0}
-            if kind == 3 and index == 0:
-                one["time_dead_minutes"] = round(played / 60 * draw.uniform(1.2, 80), 1)
-            if kind == 4:
-                one["time_dead_minutes"] = played / 60
-            one["time_played_minutes"] = one["time_played_seconds"] / 60
-            one["time_dead_ratio"] = 100 * one["time_dead_minutes"] / max(1e-9, one["time_played_minutes"])
-            rounds.append(one)
-        players.append(tuple(rounds))
-    return players
 
 
 def _merged(rounds: Sequence[Round]) -> Round:
     """All rounds as one: what a file sees that caps dead time on the sum only."""
     return {name: sum(one[name] for one in rounds) for name in sqltext.NUMBERS}
-
-
-def _as_round(one: Round) -> formulas.PlayerRound:
-    return formulas.PlayerRound(
-        int(one["damage_given"]), int(one["damage_received"]), one["time_played_seconds"], one["time_dead_minutes"]
-    )
-
-
-def find_sinks(tree: SourceTree) -> list[Sink]:
-    """The computed values of the three keys, in the order of KEYS. Raises Refusal unless each is computed at one place."""
-    found: dict[str, list[cst.BaseExpression]] = {key: [] for key in KEYS}
-    for node in tree.nodes:
-        key, value = _keyed(node)
-        if key in found and value is not None and not is_constant(value) and not _passes_on(tree, key, value):
-            found[key].append(value)
-    missing = [key for key in KEYS if not found[key]]
-    if missing:
-        raise Refusal(
-            f"looked for a place that computes {', '.join(missing)} (as a key of a dict, an attribute or a keyword), found none"
-        )
-    functions = {id(tree.function(value)): tree.function(value) for values in found.values() for value in values}
-    whole = [
-        one
-        for one in functions.values()
-        if all(any(tree.function(v) is one for v in values) for values in found.values())
-    ]
-    if not whole:
-        lines = ", ".join(f"{key} in line {tree.line(found[key][0])}" for key in KEYS)
-        raise Refusal(f"looked for one function that computes the three values, found several: {lines}")
-    for key, values in found.items():
-        inside = [value for value in values if any(tree.function(value) is one for one in whole)]
-        if len(inside) > 1:
-            lines = ", ".join(str(tree.line(value)) for value in inside)
-            raise Refusal(
-                f"looked for one place that computes {key}, found {len(inside)} (lines {lines}); which one is meant is unclear"
-            )
-        found[key] = inside
-    return [Sink(key, found[key][0], *_core(tree, found[key][0])) for key in KEYS]
-
-
-def _keyed(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
-    if isinstance(node, cst.DictElement):
-        return string_value(node.key) or "", node.value
-    if isinstance(node, cst.Arg) and node.keyword is not None:
-        return node.keyword.value, node.value
-    if isinstance(node, cst.Assign) and len(node.targets) == 1 and not isinstance(node.targets[0].target, cst.Name):
-        key = key_of(node.targets[0].target)
-        return (key, node.value) if isinstance(key, str) else ("", None)
-    return "", None
-
-
-def _passes_on(tree: SourceTree, key: str, value: cst.BaseExpression) -> bool:
-    """Whether a value only carries on what was computed elsewhere: ``m["frag_potential"]``, an average of ``p.frag_potential``."""
-    return any(key_of(node) == key for node in tree.within(value, cst.BaseExpression))  # type: ignore[type-abstract]
-
-
-def _without_rounding(value: cst.BaseExpression) -> tuple[cst.BaseExpression, int | None]:
-    if (
-        called(value) in ("round", "float", "int")
-        and isinstance(value, cst.Call)
-        and isinstance(value.func, cst.Name)
-        and value.args
-    ):
-        inner, digits = _without_rounding(value.args[0].value)
-        if called(value) == "float":
-            return inner, digits
-        given = number_value(value.args[1].value) if len(value.args) == 2 else 0.0
-        if called(value) == "round" and given is not None:
-            return inner, int(given) if digits is None else min(digits, int(given))
-    return value, None
-
-
-def _core(tree: SourceTree, value: cst.BaseExpression) -> tuple[cst.BaseExpression, int | None]:
-    """As _without_rounding, also for a small function of the file that only rounds its argument."""
-    core, digits = _without_rounding(value)
-    function = tree.definitions().get(called(core))
-    if isinstance(core, cst.Call) and isinstance(core.func, cst.Name) and function is not None and core.args:
-        rounding = [call for call in tree.within(function, cst.Call) if called(call) == "round"]
-        if len(rounding) == 1 and len(function.body.body) <= 2 and len(core.args) <= 2:
-            inner, _ = _without_rounding(rounding[0])
-            first = function.params.params[0].name.value if function.params.params else ""
-            plain = [n.value for n in tree.within(inner, cst.Name) if n.value not in ("float", "int")]
-            if plain == [first]:
-                return core.args[0].value, _without_rounding(rounding[0])[1] or 0
-    return core, digits
 
 
 class _Finder:
@@ -395,15 +364,25 @@ class _Finder:
     def __init__(self, tree: SourceTree, scope: Scope, evaluator: Callable[[Sequence[Round]], Evaluator]) -> None:
         self.tree, self.scope, self.evaluator = tree, scope, evaluator
         self.players = generated_players(12, seed=7)
+        self._parts: dict[tuple[int, str], str] = {}
 
-    def find(
-        self, at: cst.CSTNode, what: str, wanted: Callable[[Sequence[Round]], float], time: bool = False, root: str = ""
-    ) -> str:
-        """Text of the expression; for times multiplied so that it is in seconds. Raises Refusal."""
-        found = self.candidates(at, wanted, (1.0, 60.0) if time else (1.0,), None, root)
+    def part(self, at: cst.CSTNode, what: str, sink: Sink, plan: Plan) -> str:
+        """Text of an expression at ``at`` that is one of _WANTED, times in seconds. Raises Refusal."""
+        if (id(at), what) not in self._parts:
+            self._parts[id(at), what] = (
+                _dead(self.tree, self, at, plan, sink) if what == "dead time" else self._part(at, what, sink)
+            )
+        return self._parts[id(at), what]
+
+    def _part(self, at: cst.CSTNode, what: str, sink: Sink) -> str:
+        (wanted,), factors = _WANTED[what]
+        found = self.candidates(at, wanted, factors)
         if not found:
-            raise Refusal(
-                f"line {self.tree.line(at)}: looked for the {what} among the values in scope, found none that has its value"
+            raise _NotInScope(
+                f"line {self.tree.line(at)}: looked for the {what} among the values in scope, found none that has its value; read it "
+                "from the query there",
+                sink,
+                what,
             )
         node, factor = found[0]
         return _scaled(self.tree, node, factor)
@@ -487,24 +466,20 @@ def _root(node: cst.CSTNode) -> str:
     return node.value
 
 
-def _dead(tree: SourceTree, finder: _Finder, at: cst.CSTNode, plan: Plan) -> str:
+def _dead(tree: SourceTree, finder: _Finder, at: cst.CSTNode, plan: Plan, sink: Sink) -> str:
     """Text of the dead seconds, capped in each round where the file's shape allows it."""
-
-    def raw(rounds: Sequence[Round]) -> float:
-        return 60 * sum(r["time_dead_minutes"] for r in rounds)
-
-    def capped(rounds: Sequence[Round]) -> float:
-        return sum(formulas.dead_seconds(60 * r["time_dead_minutes"], r["time_played_seconds"]) for r in rounds)
-
-    ready = finder.candidates(at, capped, (1.0, 60.0))
+    ready = finder.candidates(at, _capped_dead_s, (1.0, 60.0))
     if ready:
         node, factor = ready[0]
         return _scaled(tree, node, factor)
-    found = finder.candidates(at, raw, (1.0, 60.0))
+    found = finder.candidates(at, _raw_dead_s, (1.0, 60.0))
     if not found:
-        raise _NoDeadTime(
+        raise _NotInScope(
             f"line {tree.line(at)}: looked for the dead time (column time_dead_minutes) among the values in scope, found none that has "
-            "its value; the query or the sums do not carry it, and without it neither frag potential nor survival rate can be right"
+            "its value; the query or the sums do not carry it, and without it neither frag potential nor survival rate can be right: "
+            "select SUM(time_dead_minutes) there, or each round's, and run this again",
+            sink,
+            "dead time",
         )
     for node, factor in found:
         text = _cap(tree, finder, node, plan, factor)
@@ -533,7 +508,8 @@ def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan
             return _cap(tree, finder, binding.value, plan, factor) if key_of(binding.value) is not None else ""
         return _cap_query(tree, finder, node, plan, factor)
     key = key_of(node)
-    stores = scope.stores(tree.function(node)).get(key, []) if isinstance(key, str) else []
+    filled = [scope.stores(home).get(key, []) for home in _homes(tree, node)] if isinstance(key, str) else []
+    stores = next((one for one in filled if one), [])
     adding = [store for store in stores if store.adds]
     if len(adding) != 1:
         total = next((t for s in stores if (t := _sum_in(tree, s.value)) is not None), None)
@@ -562,12 +538,19 @@ def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan
     return use
 
 
+def _homes(tree: SourceTree, node: cst.CSTNode) -> list[cst.CSTNode]:
+    """Where an accumulator that is read at ``node`` may be filled, the nearest first."""
+    function = tree.function(node)
+    return [one for one in (function, class_of(tree, function)) if one is not None]
+
+
 def _scaled(tree: SourceTree, node: cst.BaseExpression, factor: float) -> str:
     """The text in seconds; a row's value may be NULL."""
     text = tree.text(node)
     if factor != 60:
         return text
-    return f"{text} * 60" if isinstance(node, cst.Name) else f"({text} or 0) * 60"
+    computed = isinstance(node, cst.Name) and Scope(tree).assignments(node.value, tree.function(node))
+    return f"{text} * 60" if computed else f"({text} or 0) * 60"
 
 
 def _capped_round(tree: SourceTree, finder: _Finder, value: cst.BaseExpression) -> str:
@@ -717,52 +700,105 @@ _SUM_DEAD = re.compile(r"\bSUM\s*\([^)]*?(?P<what>(?P<alias>\b\w+\.)?\btime_dead
 
 
 def _cap_query(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
-    """``SUM(p.time_dead_minutes)`` in the query: the summand is capped there, so the rows keep their shape."""
-    places: list[tuple[int, str, re.Match[str]]] = []
+    """``SUM(p.time_dead_minutes)`` in the query: a capped sum beside it where rows are read by name, else capped there, so that the
+    rows keep their shape."""
+    places: list[tuple[Query, re.Match[str]]] = []
     for area in (tree.function(node), tree.module):
-        strings = [*tree.within(area, cst.SimpleString), *tree.within(area, cst.FormattedStringText)]
-        places = places or [
-            (tree.span(one)[0], tree.raw(one), m) for one in strings for m in _SUM_DEAD.finditer(tree.raw(one))
-        ]
+        inside = {id(one) for one in tree.below(area)}
+        places = places or [(q, m) for q in queries(tree) if id(q.node) in inside for m in _SUM_DEAD.finditer(q.text)]
     if len(places) != 1:
         return ""
-    start, text, match = places[0]
-    alias = match["alias"] or ""
-    # CASE and not LEAST/GREATEST: it is standard SQL, and a NULL counts as 0 in both columns.
-    summand = (
-        f"CASE WHEN {alias}time_dead_minutes * 60 > {alias}time_played_seconds THEN {alias}time_played_seconds / 60.0 "
-        f"WHEN {alias}time_dead_minutes > 0 THEN {alias}time_dead_minutes ELSE 0 END"
-    )
-    at = start + len(text[: match.start("what")].encode())
-    closed = re.match(r"\s*\)", text[match.end() :]) and text[: match.start("what")].rstrip().endswith("(")
+    query, match = places[0]
+    summand = capped_dead(match["alias"] or "", "min")
+    closed = re.match(r"\s*\)", query.text[match.end() :]) and query.text[: match.start("what")].rstrip().endswith("(")
     summand = summand if closed else f"({summand})"
-    plan.edits.replace(at, at + len(match["what"].encode()), summand.encode())
-    plan.actions.append("the query sums each round's dead time capped to the round's played time")
+    key, column = key_of(node), _own_column(tree, query, match, node)
+    if column is not None and isinstance(key, str):
+        item, _, end = column
+        name = "time_dead_capped_minutes" if factor == 60 else CAPPED
+        shift = item.expression.lower().find(match[0].lower())
+        before = match.start("what") - match.start()
+        text = item.expression[: shift + before] + summand + item.expression[shift + len(match[0]) :]
+        query.edit(plan.edits, end, end, f", {text} AS {name}")
+        plan.actions.append(
+            f"line {tree.line(query.node)}: the query also sums each round's dead time capped to the round's played time"
+        )
+        read = tree.text(node).replace(key, name)
+        return f"({read} or 0) * 60" if factor == 60 else read
+    query.edit(plan.edits, match.start("what"), match.end("what"), summand)
+    plan.actions.append(
+        f"line {tree.line(query.node)}: the query sums each round's dead time capped to the round's played time, wherever it is shown"
+    )
     return _scaled(tree, node, factor)
 
 
-def _replace(tree: SourceTree, scope: Scope, edits: Edits, sink: Sink, call: str) -> cst.CSTNode:
-    """Put ``call`` where the value is computed: at the one assignment of its name, else in the response itself."""
+def _own_column(
+    tree: SourceTree, query: Query, match: re.Match[str], node: cst.BaseExpression
+) -> tuple[sqltext.Item, int, int] | None:
+    """The column that a row read at ``node`` by name gets from the query, when one column more would reach it and harm nobody."""
+    lists = sqltext.select_spans(query.text)
+    mine = next((items for items in lists for _, a, b in items if a <= match.start() < b), None)
+    root = _root(node)
+    by_place = [
+        one
+        for one in tree.within(tree.function(node), cst.BaseExpression)  # type: ignore[type-abstract]
+        if _root(one) == root and isinstance(key_of(one), int)
+    ]
+    reaches = mine is lists[0] or all(i.expression.endswith("*") for i, _, _ in lists[0])
+    if mine is None or by_place or not reaches or re.search(r"\bUNION\b", query.text, re.IGNORECASE):
+        return None
+    return next(one for one in mine if one[1] <= match.start() < one[2])
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a call can stand: ``span`` is replaced by ``shape`` with the call in it, rounded to ``digits`` when the rounding goes
+    with what is replaced; ``at`` is where its parts must be in scope."""
+
+    node: cst.CSTNode
+    at: cst.CSTNode
+    span: tuple[int, int]
+    shape: str = "{}"
+    digits: int | None = None
+
+
+def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
+    """The one assignment of its name, then the response itself."""
+    if sink.whole is not None:
+        body = [one for one in sink.whole.body.body if not _is_docstring(one)]
+        start, end = tree.span(body[0])[0], tree.span(body[-1])[1]
+        end = start + len(tree.body[start:end].rstrip())
+        yield _Place(body[0], sink.value, (start, end), "return {}", sink.digits)
+        return
     if isinstance(sink.core, cst.Name):
-        binding = scope.binding(sink.core.value, sink.core)
-        plain = (
-            binding is not None and binding.kind == "assign" and isinstance(binding.node, (cst.Assign, cst.AnnAssign))
-        )
-        if binding is not None and plain and tree.function(binding.node) is tree.function(sink.core):
-            core, _ = _without_rounding(binding.value or sink.core)
-            edits.replace(*_whole(tree, core), call.encode())
-            return binding.node
+        name = sink.core.value
+        binding = scope.binding(name, sink.core)
+        own = binding is not None and tree.function(binding.node) is tree.function(sink.core)
         if (
-            binding is not None
-            and isinstance(binding.node, cst.If)
-            and _only_assigns(tree, binding.node, sink.core.value)
+            own
+            and binding is not None
+            and binding.kind == "assign"
+            and isinstance(binding.node, (cst.Assign, cst.AnnAssign))
+            and binding.value is not None
+        ):
+            core, _ = without_rounding(binding.value)
+            inner = rounding(tree, core)
+            yield _Place(binding.node, binding.value, _whole(tree, core), "{}", inner)
+        elif (
+            own and binding is not None and isinstance(binding.node, cst.If) and _only_assigns(tree, binding.node, name)
         ):
             start, end = tree.span(binding.node)
             end = start + len(tree.body[start:end].rstrip())
-            edits.replace(start, end, f"{sink.core.value} = {call}".encode())
-            return binding.node
-    edits.replace(*_whole(tree, sink.core), call.encode())
-    return sink.core
+            yield _Place(binding.node, binding.node, (start, end), f"{name} = {{}}", rounding(tree, sink.core))
+    yield _Place(sink.core, sink.value, _whole(tree, sink.core), "{}", rounding(tree, sink.core))
+
+
+def _is_docstring(statement: cst.CSTNode) -> bool:
+    return (
+        isinstance(statement, cst.SimpleStatementLine)
+        and isinstance(statement.body[0], cst.Expr)
+        and isinstance(statement.body[0].value, cst.BaseString)
+    )
 
 
 def _whole(tree: SourceTree, node: cst.BaseExpression) -> tuple[int, int]:
@@ -801,7 +837,18 @@ def _drop_unused(
     tree: SourceTree, scope: Scope, edits: Edits, sinks: Sequence[Sink], replaced: Sequence[cst.CSTNode]
 ) -> None:
     """Remove plain assignments that only the replaced computations read."""
-    function = tree.function(sinks[0].value)
+    for home in {id(f): f for f in (tree.function(sink.value) for sink in sinks)}.values():
+        _drop_unused_in(tree, scope, edits, home, sinks, replaced)
+
+
+def _drop_unused_in(
+    tree: SourceTree,
+    scope: Scope,
+    edits: Edits,
+    function: cst.FunctionDef | cst.Module,
+    sinks: Sequence[Sink],
+    replaced: Sequence[cst.CSTNode],
+) -> None:
     gone = [slice(*tree.span(node)) for node in replaced]
     written = [edit for edit in edits.edits]
     new_text = b" ".join(edit.text for edit in written).decode()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as hs
 
 from python_checks.source import field9, probe
+from python_checks.source.players import generated_players
 from python_checks.source.recipe import fix
-from python_checks.source.web_formulas import generated_players
 from python_checks.tests.source.files import DATA, PARSERS, SITE, name
 
 PARSER = SITE / "bot/community_stats_parser.py"

@@ -1,0 +1,190 @@
+"""SQL texts where they stand in a Python file, so that a part of one can be edited there.
+
+A text may be put together: of adjacent strings, by ``+``, in an f-string, of fragments that have names. The query is what comes out;
+each of its characters knows its place in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from python_checks.source import sqltext
+from python_checks.source.tree import Edits, Refusal, SourceTree, called, string_value
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """A fragment ``text[start:end]`` of a query that other texts use too; ``reference`` is its name in this one."""
+
+    start: int
+    end: int
+    reference: cst.CSTNode
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SQL text in a file: ``text`` without quotes, each character at ``offsets`` in the file."""
+
+    tree: SourceTree
+    node: cst.CSTNode
+    text: str
+    offsets: tuple[int, ...]
+    borrowed: tuple[Borrowed, ...] = ()
+    holes: dict[int, cst.BaseExpression] = field(default_factory=dict)
+    """Expressions in the text by the position of their opening brace."""
+
+    def edit(self, edits: Edits, start: int, end: int, new: str) -> None:
+        """Replace ``text[start:end]`` (or insert behind what is in front of it), also where the string is put together of pieces.
+        Raises Refusal when a part of a fragment would change that other texts use too."""
+        if start == end:
+            self._own(start - 1, start)
+            edits.insert(self.offsets[start - 1] + 1, new.encode("latin-1"))
+            return
+        runs: list[list[int]] = []
+        at = start
+        while at < end:
+            shared = next((one for one in self.borrowed if one.start <= at < one.end), None)
+            if shared is not None:
+                if not self.text[at : min(end, shared.end)].strip():
+                    at = min(end, shared.end)
+                    continue
+                lead, tail = self.text[shared.start : start], self.text[end : shared.end]
+                if lead.strip() or tail.strip():
+                    self._own(at, at + 1)
+                in_string = isinstance(shared.reference, cst.FormattedStringExpression)
+                first, last = self.tree.span(shared.reference)
+                text = f" {new} " if new else " "
+                edits.replace(first, last, (text if in_string else f'"{text}"').encode("latin-1"))
+                new, at = "", shared.end
+                continue
+            place = self.offsets[at]
+            if runs and place == runs[-1][1]:
+                runs[-1][1] = place + 1
+            else:
+                runs.append([place, place + 1])
+            at += 1
+        for first, last in runs:
+            edits.replace(first, last, new.encode("latin-1"))
+            new = ""
+
+    def _own(self, start: int, end: int) -> None:
+        for one in self.borrowed:
+            if one.start < end and start < one.end:
+                raise Refusal(
+                    f"line {self.tree.line(self.node)}: looked for a text of the query's own, found a part of "
+                    f"{self.tree.raw(one.reference).strip('{}')}, which other queries use too; give this query its own"
+                )
+
+
+def queries(tree: SourceTree) -> list[Query]:
+    """The SQL texts of a file."""
+    if not hasattr(tree, "_queries"):
+        tree._queries = list(_queries(tree))  # type: ignore[attr-defined]
+    return tree._queries  # type: ignore[attr-defined]
+
+
+def _queries(tree: SourceTree) -> Iterator[Query]:
+    for node in tree.nodes:
+        parent = tree.parent(node)
+        if isinstance(parent, cst.ConcatenatedString) or _sum(parent):
+            continue
+        if not (isinstance(node, cst.BaseString) or _sum(node)):
+            continue
+        made = _Maker(tree)
+        made.add(node)
+        if sqltext.is_query(made.text):
+            yield Query(tree, node, made.text, tuple(made.offsets), tuple(made.borrowed), made.holes)
+
+
+def _sum(node: cst.CSTNode | None) -> bool:
+    return isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add)
+
+
+class _Maker:
+    """Puts one text together."""
+
+    def __init__(self, tree: SourceTree) -> None:
+        self.tree = tree
+        self.text = ""
+        self.offsets: list[int] = []
+        self.borrowed: list[Borrowed] = []
+        self.holes: dict[int, cst.BaseExpression] = {}
+
+    def add(self, node: cst.CSTNode) -> None:
+        """Append what an expression gives."""
+        if (isinstance(node, cst.BinaryOperation) and _sum(node)) or isinstance(node, cst.ConcatenatedString):
+            self.add(node.left)
+            self.add(node.right)
+        elif isinstance(node, cst.SimpleString):
+            start, end = self.tree.span(node)
+            self._take(start + len(node.prefix) + len(node.quote), end - len(node.quote))
+        elif isinstance(node, cst.FormattedString):
+            for part in node.parts:
+                if isinstance(part, cst.FormattedStringText):
+                    self._take(*self.tree.span(part))
+                elif isinstance(part, cst.FormattedStringExpression) and not self._inline(part.expression, part):
+                    self._hole(part, part.expression)
+        elif isinstance(node, cst.BaseExpression) and not self._inline(node, node):
+            self._hole(node, node)
+
+    def _take(self, start: int, end: int) -> None:
+        # One character for each byte keeps positions; SQL keywords and columns are ASCII.
+        self.text += self.tree.body[start:end].decode("latin-1")
+        self.offsets += range(start, end)
+
+    def _hole(self, piece: cst.CSTNode, expression: cst.BaseExpression) -> None:
+        start, end = self.tree.span(piece)
+        while isinstance(expression, cst.Call) and called(expression) in ("str", "int") and len(expression.args) == 1:
+            expression = expression.args[0].value
+        self.holes[len(self.text)] = expression
+        inner = self.tree.raw(expression).translate(str.maketrans("{}", "()"))
+        self.text += f"{{{inner}}}"
+        self.offsets += [start] * (len(inner) + 1) + [end - 1]
+
+    def _inline(self, expression: cst.BaseExpression, reference: cst.CSTNode) -> bool:
+        """Take a named fragment's text, unless it is a query of its own."""
+        fragment, uses = _fragment(self.tree, expression)
+        text = string_value(fragment) if fragment is not None else None
+        if fragment is None or text is None or sqltext.is_query(text) or not text.strip():
+            return False
+        start = len(self.text)
+        self.add(fragment)
+        if uses > 1:
+            self.borrowed.append(Borrowed(start, len(self.text), reference))
+        return True
+
+
+def _fragment(tree: SourceTree, node: cst.BaseExpression) -> tuple[cst.BaseExpression | None, int]:
+    """The string behind a name or an attribute that is assigned once, and how often the file uses it."""
+    name = node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""
+    if isinstance(node, cst.Attribute) and not isinstance(node.value, cst.Name):
+        return None, 0
+    found, uses = list[cst.BaseExpression](), 0
+    area = (
+        tree.function(node)
+        if isinstance(node, cst.Name) and _assigned_in(tree, name, tree.function(node))
+        else tree.module
+    )
+    for one in tree.below(area) if name else ():
+        if isinstance(one, cst.Assign) and len(one.targets) == 1 and _last(one.targets[0].target) == name:
+            found.append(one.value)
+        elif isinstance(one, cst.AnnAssign) and _last(one.target) == name:
+            found += [one.value] if one.value is not None else []
+        elif isinstance(one, cst.AugAssign) and _last(one.target) == name:
+            return None, 0
+        elif isinstance(one, cst.Name) and one.value == name:
+            uses += 1
+    return (found[0], uses - 1) if len(found) == 1 else (None, 0)
+
+
+def _assigned_in(tree: SourceTree, name: str, function: cst.CSTNode) -> bool:
+    return isinstance(function, cst.FunctionDef) and any(
+        isinstance(one, (cst.AssignTarget, cst.AnnAssign)) and _last(one.target) == name for one in tree.below(function)
+    )
+
+
+def _last(node: cst.CSTNode) -> str:
+    return node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""

@@ -1,0 +1,73 @@
+"""Leaderboard cogs written before the recipe was read: each whole command runs on PostgreSQL before and after."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from python_checks.formulas import headshot_kill_rate
+from python_checks.source.recipe import fix
+from python_checks.tests.source.files import DATA, name
+from python_checks.tests.source.running import shown
+
+BOARDS = sorted((DATA / "boards").glob("*.txt"))
+RIGHT = {"correct"}
+REFUSED = {"two_queries": "SUM(kills) beside SUM(headshot_kills)"}
+COMMANDS = {"cte_sqlround": "headshots", "subselect": "hs"}
+PATCHED = [path for path in BOARDS if name(path) not in REFUSED and name(path) not in RIGHT]
+League = tuple[str, dict[str, tuple[int, int]]]
+
+
+def wrong(text: str, truth: dict[str, tuple[int, int]]) -> list[str]:
+    """What is wrong with a shown board, as sentences."""
+    told, rates = [], list[float]()
+    for line in text.splitlines():
+        found = re.search(r"\b[0-9A-F]{8}\b", line)
+        if not found:
+            if "kills" not in line.lower() and re.search(r"\bhits\b", line):
+                told.append(f"speaks of hits: {line}")
+            continue
+        heads, kills = truth[found[0]]
+        rate = headshot_kill_rate(heads, kills)
+        numbers = {float(n.replace(",", "")) for n in re.findall(r"[\d,]*\d(?:\.\d+)?", line.replace(found[0], ""))}
+        percent = re.search(r"([\d.]+)\*{0,2}%", line)
+        if percent is None or abs(float(percent[1]) - rate) > 0.0501 or not {float(heads), float(kills)} <= numbers:
+            told.append(f"required {rate:.1f}% ({heads}/{kills}): {line}")
+        elif re.search(r"\bhits\b|accuracy", line, re.IGNORECASE):
+            told.append(f"speaks of hits: {line}")
+        rates.append(float(percent[1]) if percent else 0)
+    best = sorted((headshot_kill_rate(*truth[guid]) for guid in list(truth)[:34]), reverse=True)[:10]
+    if len(rates) < 10 or rates[:10] != sorted(rates[:10], reverse=True):
+        told.append(f"not ten in order: {rates}")
+    elif any(abs(a - b) > 0.0501 for a, b in zip(rates, best, strict=False)):
+        told.append(f"not the best ten: {rates}, required {best}")
+    return told
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("path", PATCHED, ids=name)
+def test_board_before_and_after(path: Path, league: League) -> None:
+    dsn, truth = league
+    source = path.read_bytes()
+    command = COMMANDS.get(name(path), "leaderboard")
+    assert wrong(shown(source, dsn, command), truth)
+    result = fix(source, ["headshot-leaderboard"])
+    assert result.changed, result.refused_reason
+    assert wrong(shown(result.output, dsn, command), truth) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("path", [p for p in BOARDS if name(p) in RIGHT], ids=name)
+def test_a_right_board_needs_nothing(path: Path, league: League) -> None:
+    dsn, truth = league
+    assert wrong(shown(path.read_bytes(), dsn, "leaderboard"), truth) == []
+    result = fix(path.read_bytes(), ["headshot-leaderboard"])
+    assert not result.changed and not result.refused_reason
+
+
+@pytest.mark.parametrize("path", [p for p in BOARDS if name(p) in REFUSED], ids=name)
+def test_refused_with_line_found_and_required(path: Path) -> None:
+    reason = fix(path.read_bytes(), ["headshot-leaderboard"]).refused_reason
+    assert re.search(r"line \d+: looked for .* found ", reason) and REFUSED[name(path)] in reason
