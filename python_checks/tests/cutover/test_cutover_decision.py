@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,26 +121,6 @@ def test_nothing_accepted_hides_the_new_values(
 )  # fmt: skip
 def test_what_is_shown(probe: dict[str, Any], dual: Any, new_only: Any, wanted: str) -> None:
     assert shown(probe, dual, new_only) == wanted
-
-
-@pytest.mark.parametrize("name", ["env_flag", "timing_display_info", "service_restart", "service_watch", "db_migration"])
-def test_the_documents_match_the_options(run_module: Callable[..., dict[str, Any]], root: Path, name: str) -> None:
-    tree = ast.parse((root / "plugins" / "modules" / f"{name}.py").read_text())
-    texts = {
-        node.targets[0].id: yaml.safe_load(node.value.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and isinstance(node.value, ast.Constant)
-        if node.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
-    }
-    options = texts["DOCUMENTATION"]["options"]
-    required = {option: entry.get("choices", ["x"])[0] for option, entry in options.items() if entry.get("required")}
-    required |= {"value": "true"} if name == "env_flag" else {}
-    supported = re.search(
-        r"Supported parameters include: (.*?)\.?$", run_module(name, {**required, "no_such_option": 1})["msg"]
-    )
-    assert supported and set(supported[1].split(", ")) == set(options)
 
 
 @pytest.mark.parametrize("role", ["timing_cutover", "timing_shadow"])
