@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,19 @@ def test_gate_6_and_the_values_by_hand(vm: Host, gate: Gate) -> None:
     ]
     code, output = gate(6)
     assert code == 0, output
+
+
+def test_a_large_table_asks_for_indexes_and_is_then_proven_in_part(vm: Host, playbook: Playbook) -> None:
+    """A hundred rows stand for more than can be summed; nothing is created but by hand, with the words of the refusal."""
+    extravars = {"phase": 6, "leaderboard_source_max_player_rows": 100}
+    refused = playbook("validate", extravars=extravars)
+    statements = [part for _, _, told in refused.failed for part in re.findall(r"CREATE INDEX CONCURRENTLY[^;]+", told)]
+    assert refused.rc != 0 and len(statements) == 2, refused.output
+    for statement in statements:
+        vm.check_output(f'psql -q -h 127.0.0.1 -U etlegacy_user -d etlegacy -c "{statement}"')
+    proven = playbook("validate", extravars=extravars)
+    words = " ".join(re.sub(r"\x1b\[[\d;]*m", "", proven.output).split())
+    assert proven.rc == 0 and "3 places" in words and "2 have more rows than are summed" in words, proven.output
 
 
 def test_a_candidate_that_breaks_the_service_is_taken_back(
