@@ -61,7 +61,7 @@ _SETTLE = {
     UNKNOWN: "too few players with dead time to tell NEW from a copy of OLD: play rounds in which people die",
     "LINK_AMBIGUOUS": "repair Lua rows that are linked to one round more than once",
     "MIXED_VERSION": "begin the window with the first round of one webhook version",
-    "WINDOW_CUT": "more rounds since that day than are compared: begin anew with a later first day",
+    "WINDOW_CUT": "more rounds since the first day than are compared: begin anew with a later one (timing_shadow_since, --since)",
     "CLOCK_SKEW": "duration and unix span of a round differ: bring the clocks together, or find what set the server's clock",
 }
 

@@ -91,6 +91,13 @@ def test_two_links_are_ambiguous(base: tuple[Any, str], capsys: pytest.CaptureFi
     assert collected(base, capsys)[1]["counts"]["LINK_AMBIGUOUS"] == 4
 
 
+def test_more_halves_than_are_compared_are_told(base: tuple[Any, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Three halves since that day: the cancelled one is left out by its class, not by the window."""
+    assert "WINDOW_CUT" not in collected(base, capsys, "--newest-halves", "3")[1]["codes"]
+    answer = collected(base, capsys, "--newest-halves", "2")[1]
+    assert "WINDOW_CUT" in answer["codes"] and answer["counts"]["left out: CANCELLED"] == 4
+
+
 def test_no_database_is_an_error(base: tuple[Any, str], capsys: pytest.CaptureFixture[str]) -> None:
     pg, _ = base
     assert (

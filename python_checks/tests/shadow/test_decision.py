@@ -32,6 +32,15 @@ def test_good_data_may_switch() -> None:
     assert report.exit_code == 0 and report.looks[-1]["rounds"] == 12 and not report.violations
 
 
+@pytest.mark.parametrize("told", [True, "t", "true", 1])
+def test_a_cut_window_is_never_equivalent(told: Any) -> None:
+    """The newest of more rounds are others at every look, so the planned looks would not be the first ones in time."""
+    data = rows(16)
+    report = judge([*data[:-1], {**data[-1], "is_cut": told}])
+    assert (report.verdict, report.decision) == (st.INCONCLUSIVE, d.KEEP_DUAL) and "later" in report.codes["WINDOW_CUT"]
+    assert judge([{**row, "is_cut": False} for row in data]).verdict == st.EQUIVALENT
+
+
 def test_much_good_data_may_delete() -> None:
     assert judge(rows(32)).decision == d.MAY_DELETE
 
