@@ -67,12 +67,16 @@ def _fix(arguments: argparse.Namespace) -> int:
 
 
 def _frontend(arguments: argparse.Namespace) -> list[str]:
-    from python_checks.source.frontend import places, root_of
+    from ansible_collections.slomix.timetracking.plugins.module_utils.frontend_scale import places, root_of
 
     if "web-formulas" not in arguments.recipe:
         return []
     root = arguments.frontend or root_of(arguments.file)
-    return [place.sentence() for place in places(root)] if root is not None and root.is_dir() else []
+    if root is None:
+        return []
+    if not root.is_dir():
+        return [f"{root} is no folder: nothing was looked at"]
+    return [place.sentence() for place in places(root)]
 
 
 def _tell(arguments: argparse.Namespace, result: Any, frontend: list[str]) -> None:
