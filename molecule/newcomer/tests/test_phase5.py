@@ -50,13 +50,13 @@ def test_cutover_a_session_gate_5_and_back(
     before = bytes_of(vm)
     done = playbook("phase5", extravars=CUTOVER)
     assert done.rc == 0 and bytes_of(vm) != before, done.output
-    assert "the embed shows new as it should" in " ".join(done.output.split())
+    assert "the embed is of an older session" in " ".join(done.output.split()), "the evenings came in after what was played"
     code, output = gate(5)
     assert code == 3 and "play both halves of a map" in " ".join(output.split()), output
 
     world("play", "completed", "--map", "te_escape2")
     code, output = gate(5)
-    assert code == 0, output
+    assert code == 0 and "the embed shows new as it should" in " ".join(output.split()), output
     kinds = {json.loads(line)["kind"] for line in (evidence / "ledger.jsonl").read_text().splitlines()}
     assert kinds == {"step", "verdict"}, "no waiver"
     for table in ("lua_links", "old_s"):
