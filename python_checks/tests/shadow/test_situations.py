@@ -154,6 +154,41 @@ def test_skewed_first_rounds_stay_undecided(count: int, monkeypatch: pytest.Monk
     assert judge(skewed(count)).verdict == st.EQUIVALENT
 
 
+def test_skewed_later_rounds_count_too() -> None:
+    data = rows(100)
+    assert judge(data).verdict == st.EQUIVALENT
+    for row in data:
+        if row["round_id"] > 24:
+            row["new_dead_s"] += 12 if row["round_id"] % 3 == 0 else -2
+            row["played_s"] += 60
+    report = judge(data)
+    assert report.verdict == st.INCONCLUSIVE and list(report.codes) == ["WIDE_CI"]
+
+
+def test_a_window_that_was_cut_is_undecided() -> None:
+    """Other rounds would be the first ones tomorrow."""
+    data = rows(24)
+    data[7]["is_cut"] = "t"
+    report = judge(data)
+    assert report.verdict == st.INCONCLUSIVE and list(report.codes) == ["WINDOW_CUT"]
+
+
+def test_copies_are_no_difference_either() -> None:
+    report = judge(copied(rows(24, bias_s=20), lambda i, row: i % 2 == 0, 21))
+    assert report.looks[-1]["interval_verdict"] == st.DIFFERENT
+    assert (report.verdict, report.decision) == (st.INCONCLUSIVE, d.KEEP_DUAL)
+
+
+def test_a_value_without_a_lua_row_is_not_from_lua() -> None:
+    report = judge(rows(24, lua_rows=0))
+    assert report.counts == {"FALLBACK": 240} and report.coverage == "fail"
+
+
+def test_a_duration_of_nothing_is_impossible_without_a_span_too() -> None:
+    assert judge(rows(24, span_s="")).validity == "ok"
+    assert judge(rows(24, span_s="", duration_s=0)).validity == "bad"
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -183,6 +218,22 @@ def test_each_stratum_of_four_rounds_blocks(name: str, change: dict[str, Any], m
     assert (name in report.codes.get("STRATUM_OUTSIDE", "")) == (many == 4)
     if many == 4:
         assert report.verdict == st.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("shift", [9, -9])
+@pytest.mark.parametrize("count", [24, 60])
+def test_later_rounds_do_not_mend_a_stratum(count: int, shift: int) -> None:
+    """The look holds its own rounds' strata against the margin, on both sides."""
+    data = rows(count)
+    for row in data:
+        if row["round_id"] in (2, 9, 16, 23) or row["round_id"] > 24:
+            row["end_reason"] = "surrender"
+        if row["round_id"] in (2, 9, 16, 23):
+            row["new_dead_s"] += shift
+            row["played_s"] += 60
+    report = judge(data)
+    assert report.verdict == st.INCONCLUSIVE and "end surrender" in report.looks[-1]["blocked_by"]
+    assert ("STRATUM_OUTSIDE" in report.codes) == (count == 24)
 
 
 def test_rounds_with_clamped_rows_are_a_stratum() -> None:
@@ -245,6 +296,13 @@ def test_midnight_does_not_end_an_evening() -> None:
         row["session"] = f"2026-03-{day + late}"
         row["played_at"] = f"2026-03-{day + late}-{'00' if late else '22'}{number:02d}00"
     assert {one.session for one in sample(data).rounds} == {"2026-03-10", "2026-03-11", "2026-03-12"}
+    for row in data:
+        row["session"] = (
+            row["session"]
+            if row["played_at"].startswith(row["session"] + "-2")
+            else f"2026-03-{9 + (row['round_id'] + 7) // 8}"
+        )
+    assert {one.session for one in sample(data).rounds} == {"2026-03-10", "2026-03-11", "2026-03-12"}, "known already"
     for row in data:
         row["session"] = "7"
     assert {one.session for one in sample(data).rounds} == {"7"}
@@ -363,5 +421,6 @@ def test_matches_are_told_beside_the_rounds() -> None:
     for row in data[:10]:
         row["new_dead_s"] = ""
     assert judge(data).numbers["matches"] == 11
+    assert judge(rows(24, map="supply")).numbers["matches"] == 12, "R2 and the next R1 are no match"
     few = judge(rows(4)).numbers
     assert few["matches"] == 2 and few["match_low_s"] is None

@@ -193,6 +193,8 @@ def test_equal_differences_have_no_width() -> None:
     assert st.equivalence([0.0] * 14, range(14), 5).verdict == st.EQUIVALENT
     assert st.equivalence([0.0] * 14, range(14), 5, independent=False).verdict == st.INCONCLUSIVE
     assert st.equivalence([9.0] * 8, range(8), 5).verdict == st.DIFFERENT
+    most = [0.0] * 12 + [0.5]
+    assert st.hodges_lehmann(most).high == 0 and st.equivalence(most, range(13), 5).verdict == st.INCONCLUSIVE
 
 
 @settings(max_examples=100, deadline=None)
