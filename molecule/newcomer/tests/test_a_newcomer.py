@@ -32,20 +32,23 @@ COMMANDS = ("ansible-playbook ", "rollout ")
 
 @dataclass
 class Newcomer:
-    """Reads the screen and obeys. ``done`` holds the commands that were run, ``heard`` each advice, in order."""
+    """Reads the screen and obeys. ``done`` holds the commands that were run, ``heard`` each advice, in order, ``seen`` all
+    that was shown."""
 
     root: Path
     inventory: str
     play: Callable[..., str]
     done: list[str] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
     maps: Iterator[str] = field(default_factory=lambda: iter(MAPS))
 
     def type(self, command: str) -> tuple[int, str]:
         """A command as a shell would take it: (exit code, output)."""
         environment = {**os.environ, "ANSIBLE_CONFIG": str(self.root / "ansible.cfg")}
         made = subprocess.run(shlex.split(command), cwd=self.root, env=environment, capture_output=True, text=True)
-        return made.returncode, made.stdout + made.stderr
+        self.seen.append(made.stdout + made.stderr)
+        return made.returncode, self.seen[-1]
 
     def look(self) -> str:
         """`rollout status`, which fits one screen."""
@@ -153,3 +156,30 @@ def test_out_of_a_rollback(newcomer: Newcomer) -> None:
     newcomer.until("gate 4", "pass")
     code, output = newcomer.type(f"rollout evidence verify -i {newcomer.inventory}")
     assert code == 0 and "intact" in output
+
+
+def test_no_secret_of_this_world_was_shown_or_kept(
+    newcomer: Newcomer, et: Host, vm: Host, evidence: Path, tmp_path: Path
+) -> None:
+    """The passwords and the webhook's path that all these runs really used are on their hosts, and nowhere else."""
+    secrets = {
+        "database password": vm.check_output("sed -n 's/^POSTGRES_PASSWORD=//p' /opt/slomix/.env"),
+        "rcon password": et.check_output("cat /home/et/.rollout/rcon_password"),
+        "webhook": et.check_output(f"sed -n 's|.*/api/webhooks/\\([^\"]*\\).*|\\1|p' {WEBHOOK} | head -1"),
+    }
+    assert all(len(secret) >= 20 for secret in secrets.values()), "they must have been read"
+    assert newcomer.type(f"rollout report -i {newcomer.inventory} -o {tmp_path / 'report.html'}")[0] == 0
+    kept = [tmp_path, evidence, newcomer.root / "build/lua/rehearsals", newcomer.root / "build/runs"]
+    files = [path for folder in kept for path in folder.rglob("*") if path.is_file()]
+    assert len(newcomer.seen) > 20 and len(files) > 3
+    for kind, secret in secrets.items():
+        assert not [text for text in newcomer.seen if secret in text], f"the {kind} was shown"
+        assert not [path for path in files if secret.encode() in path.read_bytes()], f"the {kind} was kept"
+    candidates = [path for path in (newcomer.root / "build/lua/candidates").rglob("*") if path.is_file()]
+    holding = [path for path in candidates if secrets["webhook"].encode() in path.read_bytes()]
+    assert holding, "a candidate for the host that has the URL has it too"
+    assert (
+        {path.stat().st_mode & 0o077 for path in holding}
+        == {0}
+        == {path.parent.stat().st_mode & 0o077 for path in holding}
+    )
