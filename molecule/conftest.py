@@ -21,8 +21,14 @@ WORLD = os.environ.get("ROLLOUT_WORLD", "demo")
 INVENTORY = ROOT / ".world" / WORLD / "inventory"
 EVIDENCE = ROOT / "evidence" / WORLD
 
-# What changes by itself on a living host, or is written by connecting to it.
-LIVING = ("/home/et/.ansible", "/home/et/.etlegacy/legacy", "/home/et/scripts/state", "/home/et/.cache")
+# What changes by itself on a living host, is written by connecting to it, or says which run has it.
+LIVING = (
+    "/home/et/.ansible",
+    "/home/et/.etlegacy/legacy",
+    "/home/et/scripts/state",
+    "/home/et/.cache",
+    "/home/et/.rollout/site",
+)
 
 
 @dataclass
@@ -67,7 +73,9 @@ def playbook() -> Callable[..., Run]:
 
     def run(name: str, *, check: bool = False, extravars: dict[str, Any] | None = None) -> Run:
         artifacts = ROOT / "build" / "runner" / WORLD
-        artifacts.mkdir(parents=True, exist_ok=True)
+        # Runner keeps the whole environment and every option there.
+        artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        artifacts.chmod(0o700)
         arguments = " ".join(
             [
                 f"-i {INVENTORY} --diff",
