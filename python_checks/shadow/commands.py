@@ -13,7 +13,7 @@ ERROR = 2
 SQL = Path(__file__).resolve().parents[2] / "playbooks" / "plan" / "sql" / "shadow_pairs.sql"
 BOT_NAMES = r"^\[BOT\]"
 MAX_ROWS = 200_000
-NEWEST_HALVES = 1000
+NEWEST_HALVES = 600
 WIDTH = 80
 
 

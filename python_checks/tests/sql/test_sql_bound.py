@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from python_checks.shadow import commands
 from scripts import bench
 
 _NAME = re.compile(r"%\((\w+)\)s")
@@ -43,6 +44,10 @@ def test_roles_bind_what_their_statement_asks_for(root: Path) -> None:
     }
     assert {name for _, name in bound} == {path.stem for path in (root / "playbooks/plan/sql").glob("*.sql")}
     assert bound == {(path, name): asked(root, name) for path, name in bound}
+
+
+def test_command_and_role_compare_as_many_halves() -> None:
+    assert bench.defaults("timing_shadow")["newest_halves"] == commands.NEWEST_HALVES
 
 
 def test_the_bench_measures_every_statement(root: Path) -> None:
