@@ -38,7 +38,7 @@ SQL = ROOT / "playbooks" / "plan" / "sql"
 INDEXES = ROOT / "playbooks" / "plan" / "indexes.yml"
 SCHEMA = ROOT / "molecule" / "world" / "slomix_vm" / "schema.sql"
 LIMIT_MS = 200.0
-RUNS = 5
+RUNS = 10
 _TIMEOUT_MS = 60_000
 
 # One pair every ten years / pairs seconds, the newest now; R1 and R2 of it 600 s apart. The newest twentieth has what a window sees:
