@@ -87,7 +87,6 @@ import dataclasses
 import hashlib
 import os
 import stat
-import tempfile
 from typing import Any, Dict, List, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -101,11 +100,18 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def staged_path(path: str) -> str:
+    """Where the new file lies until it takes the place of ``path``."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.rollout-new")
+
+
 def replace(path: str, data: bytes) -> None:
     """Put a new file in the place of ``path`` in one step, with the same owner, mode and extended attributes."""
     folder = os.path.dirname(path)
     facts = os.stat(path)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".rollout-new")
+    temporary = staged_path(path)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
@@ -135,6 +141,11 @@ class Flag:
         name = f"env-{hashlib.sha256(self.path.encode()).hexdigest()[:12]}-{self.key}.json"
         self.state_path = os.path.join(module.params["state_dir"], name)
         self.actions: List[str] = []
+        if not module.check_mode:
+            # What a killed run was writing holds the same secrets as the file, and never came to its place.
+            for left in (staged_path(self.path), before_state.staged_path(self.state_path)):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(left)
         try:
             with open(self.path, "rb") as handle:
                 self.data = handle.read()

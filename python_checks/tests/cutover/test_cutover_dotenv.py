@@ -207,6 +207,21 @@ def test_a_link_is_followed_and_stays(flag: Module, tmp_path: Path) -> None:
     assert (tmp_path / ".env").is_symlink() and b"false" in (tmp_path / "real").read_bytes()
 
 
+def test_what_a_killed_run_was_writing_is_removed_even_when_there_is_nothing_to_do(
+    flag: Module, tmp_path: Path
+) -> None:
+    """It holds every secret of the file, beside the file."""
+    (tmp_path / ".env").write_bytes(TEXT)
+    assert flag()["changed"]
+    left = tmp_path / "..env.rollout-new"
+    for check in (True, False):
+        left.write_text("SECRET=half")
+        assert flag(check=check)["changed"] is False
+        assert left.exists() is check
+    left.write_text("SECRET=half of something that was longer than the file is now" * 9)
+    assert flag("restored")["changed"] and (tmp_path / ".env").read_bytes() == TEXT and not left.exists()
+
+
 def test_killed_after_the_record_runs_again(flag: Module, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(TEXT)
