@@ -91,15 +91,20 @@ class Scene:
         host, path = TARGETS[phase]
         return str(self.hosts[host].file(path).sha256sum)
 
-    def litter(self) -> list[str]:
-        """What lies about on the hosts, in the evidence folder and in the build folder."""
+    def litter(self, scratch: bool = True) -> list[str]:
+        """What lies about on the hosts, in the evidence folder and, with ``scratch``, in the folders for scratch files.
+
+        Scratch files lie in the build folder and in /tmp, beside nothing; the next run that needs such a folder removes
+        those of killed ones, and a rollback needs none.
+        """
         found = [
             f"{host}: {line}"
             for host, command in LITTER.items()
             for line in self.hosts[host].check_output(command).splitlines()
+            if scratch or not line.startswith("/tmp/")
         ]
-        for folder in (self.evidence, self.build):
-            found += [str(path) for path in folder.rglob(".*") if folder.is_dir()]
+        for folder in (self.evidence, self.build) if scratch else (self.evidence,):
+            found += [str(path) for path in folder.rglob(".*")]
         return found
 
     def half_built(self) -> list[str]:

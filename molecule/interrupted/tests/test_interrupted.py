@@ -58,6 +58,7 @@ class Rollout:
         self.events: dict[tuple[str, str, int], int] = {}
         self.whole: dict[int, set[str]] = {}
         self.before = scene.picture()
+        self.last = ""
         self.kills: Counter[str] = Counter()
 
     def name_of(self, run: str, phase: int) -> tuple[str, dict[str, Any]]:
@@ -73,6 +74,7 @@ class Rollout:
         outcome = self.playbook(name, extravars=variables)
         assert outcome.rc == 0, f"{run} {phase}, not interrupted:\n{outcome.output}"
         self.seconds[run, phase] = time.monotonic() - begun
+        self.last = run
         self.done[phase] = run == "phase" or (run == "gate" and self.done[phase])
         return outcome
 
@@ -121,7 +123,7 @@ class Rollout:
         begun = time.monotonic()
         try:
             how = self.strike(point, draw, process, agent, folder)
-            if how and not ended(process, 30):
+            if how and not ended(process, 90):
                 how += ", and it did not end by itself"
                 kill_tree(process)
                 raise AssertionError(f"{point}: {how}")
@@ -216,7 +218,7 @@ class Rollout:
         assert wait_until(lambda: not self.scene.marked(), 20), f"{where}: a host is still marked as held"
         assert self.scene.half_built() == [], where
         assert wait_until(lambda: not self.scene.busy(), 30), f"{where}: a module is still at work"
-        assert self.scene.litter() == [], where
+        assert self.scene.litter(scratch=self.last == "phase") == [], where
         assert wait_until(lambda: not self.scene.ill(), 20), f"{where}: {self.scene.ill()}"
         now = self.scene.picture()
         for host, files in now.files.items():
