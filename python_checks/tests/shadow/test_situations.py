@@ -126,6 +126,14 @@ def test_old_cut_down_to_the_played_time_is_not_compared() -> None:
     assert report.numbers["rounds_covered"] == 24, "NEW is there all the same"
 
 
+@pytest.mark.parametrize(("over", "validity"), [(0, "ok"), (6, "ok"), (7, "bad")])
+def test_dead_longer_than_played_by_a_step_of_old(over: int, validity: str) -> None:
+    """The played time comes in OLD's steps of 6 s, so that much is no proof."""
+    data = rows(24)
+    data[0]["new_dead_s"] = data[0]["played_s"] + over
+    assert judge(data).validity == validity
+
+
 def test_a_duration_counts_without_spawn_rows_too() -> None:
     data = [dict(row, new_dead_s="", lua_rows=0) if row["round_id"] == 3 else row for row in rows(24)]
     assert judge(data).validity == "ok"
