@@ -29,6 +29,7 @@ class Operator:
             "ansible_user": "slomix",
             "ansible_python_interpreter": sys.executable,
             "rollout_evidence_dir": str(self.evidence),
+            "rollout_lock_dir": str(folder / "site"),
             "rollout_site": "test",
             "stats_db_host": str(site.cluster.folder),
             "stats_db_port": site.cluster.port,

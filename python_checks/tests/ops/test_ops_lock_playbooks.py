@@ -113,7 +113,7 @@ def test_a_way_back_is_refused_on_a_broken_ledger(site: OpsSite) -> None:
 
 
 TAKERS = ("rollout_require", "rollout_lock", "rollout_way_back")
-READERS = ("baseline", "gate", "validate", "migrate_approve", "status")
+READERS = ("baseline", "gate", "validate", "integration_proof", "migrate_approve", "status")
 
 
 def playbooks_that_act(root: Path) -> list[Path]:
@@ -125,10 +125,21 @@ def test_every_playbook_that_acts_takes_the_site_first(root: Path) -> None:
     found = playbooks_that_act(root)
     assert len(found) >= 3
     for path in found:
-        first = yaml.safe_load(path.read_text())[0]["tasks"][0]
+        play, guard, *_ = yaml.safe_load(path.read_text())
+        first = play["tasks"][0]
         taken = [options for name, options in first.items() if name.rpartition(".")[2] in TAKERS]
         assert taken, f"{path.name}: its first task is {first['name']}, required is one of {', '.join(TAKERS)}"
         assert "break_lock" in taken[0], f"{path.name}: what a power cut left could not be broken"
+        assert "always" in play["tags"], f"{path.name}: a run with --tags would act without it"
+        assert guard.get("ansible.builtin.import_playbook") == "guard/hosts.yml", f"{path.name}: the hosts are not held"
+
+
+def test_the_hosts_are_held_by_one_run_whole(root: Path) -> None:
+    """One after the other in one order, stopping at the first refusal: else of two runs each could get a host."""
+    (play,) = yaml.safe_load((root / "playbooks/guard/hosts.yml").read_text())
+    assert (play["order"], play["serial"], play["any_errors_fatal"]) == ("sorted", 1, True)
+    assert play["hosts"] == "game_servers:stats_hosts" and play["tags"] == ["always"]
+    assert "break_lock" in play["tasks"][0]["slomix.timetracking.site_lock"]
 
 
 def test_what_only_reads_holds_no_lock_for_its_whole_length(root: Path) -> None:

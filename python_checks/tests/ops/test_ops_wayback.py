@@ -184,9 +184,9 @@ def test_every_revert_that_there_is_can_be_reached(root: Path) -> None:
 def lay_out(site: OpsSite, root: Path) -> Path:
     """The real rollback.yml beside reverts that only say their number."""
     folder = site.folder / "playbooks"
-    (folder / "revert").mkdir(parents=True)
-    (folder / "rollback.yml").write_text((root / "playbooks" / "rollback.yml").read_text())
-    (folder / "revert" / "nothing.yml").write_text((root / "playbooks" / "revert" / "nothing.yml").read_text())
+    for name in ("rollback.yml", "revert/nothing.yml", "guard/hosts.yml"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text((root / "playbooks" / name).read_text())
     for number in range(3):
         task = {"name": "Say", "ansible.builtin.debug": {"msg": f"led back {number}"}}
         play = {"name": f"{number}.1 revert | x", "hosts": "site", "gather_facts": False, "tasks": [task]}
