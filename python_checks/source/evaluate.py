@@ -91,6 +91,7 @@ class Scope:
     _bindings: dict[tuple[str, int], Binding | None] = field(default_factory=dict)
     _assignments: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
     _calls: dict[str, list[cst.Call]] = field(default_factory=dict)
+    _arguments: dict[tuple[str, int], cst.BaseExpression | None] = field(default_factory=dict)
     space: dict[str, Any] = field(default_factory=dict)
     """The file's own plain functions, once one of them was needed."""
     queries: dict[tuple[int, bool], list[str]] = field(default_factory=dict)
@@ -112,6 +113,12 @@ class Scope:
 
     def argument(self, name: str, binding: Binding) -> cst.BaseExpression | None:
         """What the only call in the file gives for a parameter; None when there is no such call, or several."""
+        key = (name, id(binding.node))
+        if key not in self._arguments:
+            self._arguments[key] = self._find_argument(name, binding)
+        return self._arguments[key]
+
+    def _find_argument(self, name: str, binding: Binding) -> cst.BaseExpression | None:
         function = binding.node
         if not isinstance(function, cst.FunctionDef):
             return None

@@ -91,7 +91,10 @@ def _without_join(tree: SourceTree) -> Plan:
     if any(_is_right(q) for q in about):
         return Plan()
     crossed = crossed_boards(tree)
-    if len(crossed) == 1:
+    if len(crossed) > 1:
+        lines = ", ".join(str(tree.line(q.node)) for q in crossed)
+        raise Refusal(f"looked for one board that divides headshots by kills, found {len(crossed)} (lines {lines})")
+    if crossed:
         query, plan = crossed[0], Plan()
         for match in _HEAD_HITS.finditer(query.text):
             query.edit(plan.edits, match.start("column"), match.end("column"), "headshot_kills")

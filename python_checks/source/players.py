@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +13,7 @@ Round = Mapping[str, float]
 """The numeric columns of one player's row."""
 
 
+@functools.lru_cache(maxsize=16)
 def generated_players(count: int, seed: int = 1) -> Sequence[tuple[Round, ...]]:
     """Players with one to four rounds: ordinary ones, and those at the edges (nothing played, dead all the time, inflated dead
     time in one round, no damage)."""
@@ -38,7 +40,7 @@ def generated_players(count: int, seed: int = 1) -> Sequence[tuple[Round, ...]]:
             one["time_dead_ratio"] = 100 * one["time_dead_minutes"] / max(1e-9, one["time_played_minutes"])
             rounds.append(one)
         players.append(tuple(rounds))
-    return players
+    return tuple(players)
 
 
 def as_round(one: Round) -> formulas.PlayerRound:

@@ -67,6 +67,7 @@ class SourceTree:
             self._spans = wrapper.resolve(ByteSpanPositionProvider)
             self._newlines = [i for i, one in enumerate(self._whole) if one == 0x0A]
             self._parents: dict[int, cst.CSTNode] = {}
+            self._functions: dict[int, cst.FunctionDef | cst.Module] = {}
             self.nodes: list[Any] = []
             self._ends: dict[int, tuple[int, int]] = {}
             self._index(self.module)
@@ -137,10 +138,11 @@ class SourceTree:
 
     def function(self, node: cst.CSTNode) -> cst.FunctionDef | cst.Module:
         """The function in which the node stands, or the module."""
-        for holder in self.ancestors(node):
-            if isinstance(holder, cst.FunctionDef):
-                return holder
-        return self.module
+        found = self._functions.get(id(node))
+        if found is None:
+            holders = (holder for holder in self.ancestors(node) if isinstance(holder, cst.FunctionDef))
+            found = self._functions[id(node)] = next(holders, self.module)
+        return found
 
     def statement(self, node: cst.CSTNode) -> cst.SimpleStatementLine | cst.BaseCompoundStatement:
         """The whole statement (of one line or compound) in which an expression stands."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from python_checks.formulas import headshot_kill_rate
+from python_checks.source.headshots import PLAYERS, WEAPONS, leaderboard_query, wrong_numbers
 from python_checks.source.recipe import fix
 from python_checks.tests.source.files import DATA, name
 from python_checks.tests.source.running import shown
@@ -71,3 +72,34 @@ def test_a_right_board_needs_nothing(path: Path, league: League) -> None:
 def test_refused_with_line_found_and_required(path: Path) -> None:
     reason = fix(path.read_bytes(), ["headshot-leaderboard"]).refused_reason
     assert re.search(r"line \d+: looked for .* found ", reason) and REFUSED[name(path)] in reason
+
+
+WRONG = {
+    "unit": (r"SUM\((\w+\.)?kills\)|\bpcs\.kills AS", lambda m: m[0].replace("kills", "bullets_fired")),
+    "clamp": (r"SUM\((?:\w+\.)?headshot_kills\)", lambda m: f"LEAST(100, {m[0]})"),
+    "fan-out": (
+        rf"{PLAYERS}(\s+AS)?\s+(p|pcs)\b",
+        lambda m: f"{m[0]} JOIN {WEAPONS} x ON x.round_id = {m[2]}.round_id AND x.player_guid = {m[2]}.player_guid",
+    ),
+    "column": (r"headshot_kills\b", lambda _: "headshots"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("path", PATCHED, ids=name)
+def test_wrong_patches_are_caught(path: Path, kind: str, patched: dict[str, str]) -> None:
+    right = patched[name(path)]
+    assert wrong_numbers(right) == []
+    pattern, replacement = WRONG[kind]
+    wrong = re.sub(pattern, replacement, right)
+    assert wrong != right and wrong_numbers(wrong)
+
+
+@pytest.mark.parametrize("path", PATCHED, ids=name)
+def test_the_unpatched_query_is_caught(path: Path) -> None:
+    assert wrong_numbers(leaderboard_query(path.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def patched() -> dict[str, str]:
+    return {name(p): leaderboard_query(fix(p.read_bytes(), ["headshot-leaderboard"]).output) for p in PATCHED}

@@ -12,6 +12,8 @@ import pytest
 
 from python_checks import formulas
 from python_checks.source.recipe import fix
+from python_checks.source.tree import Refusal
+from python_checks.source.web_formulas import prove_web_formulas
 from python_checks.tests.source.files import DATA, name
 from python_checks.tests.source.running import graphs, session
 
@@ -96,3 +98,56 @@ def _without_metrics(value: Any) -> Any:
 def test_refused_with_line_found_and_required(path: Path) -> None:
     reason = fix(path.read_bytes(), ["web-formulas"]).refused_reason
     assert re.search(r"line \d+: looked for .* found ", reason) and REFUSED[name(path)] in reason
+
+
+EFFICIENCY = b"return float(damage_given or 0) / max(1.0, float(damage_received or 0))"
+WRONG = {
+    "unit": (
+        rb"return 60 \* float\(|60\.0 \* SUM\(p\.damage_given",
+        rb"return 6 * float(",
+        rb"6.0 * SUM(p.damage_given",
+    ),
+    "clamp": (
+        re.escape(EFFICIENCY) + rb"|GREATEST\(1, SUM\(p\.damage_received\)\)",
+        EFFICIENCY.replace(b"float(damage_given or 0) /", b"min(1.0, float(damage_given or 0)) /"),
+        b"GREATEST(5000, SUM(p.damage_received))",
+    ),
+}
+# Where each file adds the damage up; counted twice, as a join with weapon rows would.
+FAN_OUT = {
+    "bigloop": b'ps["damage_given"] += row[4] or 0',
+    "dataclass": b'self.dmg_given += r["damage_given"] or 0',
+    "gensum": b"given = sum(r.damage_given for r in rounds)",
+    "lambdas": b"p['damage_given'] += r[5]",
+    "spread_timeline": b't["given"] += given or 0',
+}
+
+
+@pytest.mark.parametrize("kind", [*WRONG, "fan-out"])
+@pytest.mark.parametrize("path", PATCHED, ids=name)
+def test_wrong_patches_are_caught(path: Path, kind: str, patched: dict[str, bytes]) -> None:
+    right = patched[name(path)]
+    assert prove_web_formulas(path.read_bytes(), right)
+    if kind in WRONG:
+        pattern, python, sql = WRONG[kind]
+        wrong = re.sub(pattern, lambda m: python if m[0].startswith(b"return") else sql, right)
+    elif name(path) in FAN_OUT:
+        adding = FAN_OUT[name(path)]
+        head, _, value = adding.rpartition(b"=")
+        wrong = right.replace(adding, head + b"= 2 * (" + value.strip() + b")")
+    else:
+        wrong = re.sub(rb"(?i)(\bSUM\((?:\w+\.)?damage_given)\)", rb"\1 * 2)", right)
+    assert wrong != right
+    with pytest.raises(Refusal):
+        prove_web_formulas(path.read_bytes(), wrong)
+
+
+@pytest.mark.parametrize("path", PATCHED, ids=name)
+def test_the_unpatched_file_is_caught(path: Path) -> None:
+    with pytest.raises(Refusal):
+        prove_web_formulas(path.read_bytes(), path.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def patched() -> dict[str, bytes]:
+    return {name(path): fix(path.read_bytes(), ["web-formulas"]).output for path in PATCHED}
