@@ -6,35 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 from ansible_collections.slomix.timetracking.plugins.module_utils.samples import real_steps
 
 from python_checks.candidate import sha256
-from python_checks.gates.evidence import evidence_dir
+from python_checks.gates.action import LedgerAction
 
 _SPEC = {
     "step": {"type": "str", "required": True},
     "digest": {"type": "str", "required": True},
     "build_dir": {"type": "path", "required": True},
     "require": {"type": "bool", "default": False},
-    "evidence_dir": {"type": "path"},
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """One host, one step: what its newest action built."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The task's result; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         host, step = variables["inventory_hostname"], options["step"]
         try:
             records = ledger.read(str(folder))

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, migration
 
-from python_checks.gates.evidence import evidence_dir, plan_dir
+from python_checks.gates.action import LedgerAction
 from python_checks.gates.identity import body
 
 _SPEC = {
@@ -26,26 +25,20 @@ _SPEC = {
     "by": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
     "result": {"type": "dict", "default": {}},
-    "evidence_dir": {"type": "path"},
 }
 SHORTEST_REASON = 10
 PLAYBOOKS = {migration.FORWARD: "migrate.yml", migration.ROLLBACK: "migrate_rollback.yml"}
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """One migration, one direction, one database."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The task's result; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
-        plan_folder = plan_dir(variables, self._templar.template)
         texts = _files(plan_folder, options["name"])
         made = migration.migration_id(options["name"], options["direction"], *texts, options["database"])
         base = {"migration": options["name"], "direction": options["direction"], "database": options["database"]}

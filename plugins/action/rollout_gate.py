@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import OPENS
 
+from python_checks.gates.action import LedgerAction
 from python_checks.gates.evaluate import judge_gate
-from python_checks.gates.evidence import evidence_dir, fault, groups, plan_dir
+from python_checks.gates.evidence import fault, groups
 from python_checks.gates.identity import body
 from python_checks.gates.text import verdict_lines
 
 _SPEC = {
     "gate": {"type": "str", "required": True},
     "require": {"type": "bool", "default": False},
-    "evidence_dir": {"type": "path"},
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """One verdict per call."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The task's result; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         checking = bool(self._task.check_mode)
         hosts = groups(variables)
         broken = fault(folder)
@@ -44,7 +40,7 @@ class ActionModule(ActionBase):
             now=datetime.now(UTC),
             hosts=hosts,
             ledger_fault=broken,
-            folder=plan_dir(variables, self._templar.template),
+            folder=plan_folder,
         )
         plain = verdict.as_dict()
         note = "check mode: judged on what is recorded, nothing was written" if checking else ""
@@ -58,7 +54,7 @@ class ActionModule(ActionBase):
                         "verdict",
                         verdict.phase,
                         {**plain, "hosts": hosts},
-                        plan_dir(variables, self._templar.template),
+                        plan_folder,
                         host="localhost",
                     ),
                 )

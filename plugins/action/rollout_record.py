@@ -3,13 +3,13 @@ plugins/modules/rollout_record.py."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger
 
-from python_checks.gates.evidence import evidence_dir, plan_dir
+from python_checks.gates.action import LedgerAction
 from python_checks.gates.identity import body
 
 _SPEC = {
@@ -19,23 +19,18 @@ _SPEC = {
     "name": {"type": "str"},
     "result": {"type": "dict", "required": True},
     "digests": {"type": "dict", "default": {}},
-    "evidence_dir": {"type": "path"},
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """One record per host and call."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The task's result; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         what = f"step {options['step']} {options['leg']} of {variables['inventory_hostname']}"
         if self._task.check_mode:
             return {"changed": False, "recorded": False, "msg": f"check mode: {what} would be recorded in {folder}"}
@@ -43,7 +38,7 @@ class ActionModule(ActionBase):
             "step",
             options["phase"],
             options["result"],
-            plan_dir(variables, self._templar.template),
+            plan_folder,
             step=options["step"],
             leg=options["leg"],
             name=options["name"],

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, lock
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import WAIVABLE
 from ansible_collections.slomix.timetracking.plugins.module_utils.plan import required_gates
 
-from python_checks.gates.evidence import evidence_dir, fault, groups, plan_dir
+from python_checks.gates.action import LedgerAction
+from python_checks.gates.evidence import fault, groups
 from python_checks.gates.files import PlanError, load_plan
 from python_checks.gates.identity import body
 from python_checks.gates.locking import obstacle, take
@@ -26,26 +26,20 @@ _SPEC = {
     "waive_days": {"type": "int", "default": 1},
     "break_lock": {"type": "str"},
     "override": {"type": "list", "elements": "str", "default": []},
-    "evidence_dir": {"type": "path"},
 }
 SHORTEST_REASON = 10
 LONGEST_WAIVER_D = 14
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """First task of every phase."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The task's result; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
-        plan_folder = plan_dir(variables, self._templar.template)
         checking = bool(self._task.check_mode)
         try:
             needed = required_gates(load_plan(plan_folder), options["phase"])
@@ -66,7 +60,7 @@ class ActionModule(ActionBase):
         if ignored and not checking:
             self._override(options["phase"], ignored, str(folder), plan_folder)
         if options["waive"] and not checking:
-            self._waive(options, gates, str(folder), variables)
+            self._waive(options, gates, str(folder), plan_folder)
             gates = look()
         broken = fault(folder)
         blocked = [gate for gate in gates if not gate.opens and gate.gate not in options["override"]]
@@ -107,7 +101,7 @@ class ActionModule(ActionBase):
         except (ledger.LedgerError, OSError) as error:
             raise AnsibleActionFail(f"the override could not be recorded: {error}") from error
 
-    def _waive(self, options: dict[str, Any], gates: list[Standing], folder: str, variables: dict[str, Any]) -> None:
+    def _waive(self, options: dict[str, Any], gates: list[Standing], folder: str, plan_folder: Path) -> None:
         """Record a waiver if it is allowed; fail with the reason if not."""
         name, reason, days = options["waive"], (options["reason"] or "").strip(), options["waive_days"]
         gate = next((one for one in gates if one.gate == name), None)
@@ -139,7 +133,7 @@ class ActionModule(ActionBase):
         try:
             ledger.append(
                 folder,
-                body("waiver", gate.phase, waiver, plan_dir(variables, self._templar.template), host="localhost"),
+                body("waiver", gate.phase, waiver, plan_folder, host="localhost"),
             )
         except (ledger.LedgerError, OSError) as error:
             raise AnsibleActionFail(f"the waiver could not be recorded: {error}") from error

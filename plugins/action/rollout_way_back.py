@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import ledger, lock
 
-from python_checks.gates.evidence import evidence_dir, fault, plan_dir
+from python_checks.gates.action import LedgerAction
+from python_checks.gates.evidence import fault
 from python_checks.gates.files import PlanError, load_plan
 from python_checks.gates.locking import obstacle, take
 from python_checks.gates.wayback import WayBackError, acted, way_back
@@ -17,24 +18,18 @@ _SPEC = {
     "phase": {"type": "str"},
     "to": {"type": "str"},
     "break_lock": {"type": "str"},
-    "evidence_dir": {"type": "path"},
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """First task of a rollback."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_async = False
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The task's result; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
-        plan_folder = plan_dir(variables, self._templar.template)
         broken = fault(folder)
         if broken:
             raise AnsibleActionFail(f"the ledger in {folder} is broken: {broken}. Next: rollout evidence verify")

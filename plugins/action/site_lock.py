@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.slomix.timetracking.plugins.module_utils import host_lock, ledger, lock
 
-from python_checks.gates.evidence import evidence_dir, plan_dir
+from python_checks.gates.action import LedgerAction
 from python_checks.gates.host_locking import (
     DEFAULT_DIR,
     SETTLE_S,
@@ -24,22 +23,20 @@ from python_checks.gates.host_locking import (
 )
 from python_checks.gates.identity import body
 
-_SPEC = {"break_lock": {"type": "str"}, "dir": {"type": "str"}, "evidence_dir": {"type": "path"}}
+_SPEC = {"break_lock": {"type": "str"}, "dir": {"type": "str"}}
 
 
-class ActionModule(ActionBase):
+class ActionModule(LedgerAction):
     """The host is held until ansible-playbook ends."""
 
     _module = "slomix.timetracking.site_lock"
-    _supports_check_mode = True
-    _supports_async = False
+    _requires_connection = True
+    SPEC = _SPEC
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(
+        self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
+    ) -> dict[str, Any]:
         """The module's result, and what it means here; see RETURN."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        _, options = self.validate_argument_spec(argument_spec=_SPEC)
-        folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         host, checking = variables["inventory_hostname"], bool(self._task.check_mode)
         try:
             me = mark(folder, checking=checking)
@@ -62,7 +59,7 @@ class ActionModule(ActionBase):
             self._display.warning(f"{host}: {lost}")
         if not checking and found["state"] == host_lock.TAKEN:
             self._keep(found, str(me["name"]), folder)
-            self._note(host, found, lost, folder, plan_dir(variables, self._templar.template))
+            self._note(host, found, lost, folder, plan_folder)
         return {**answer, "unknown": lost, "blocked": False, "msg": f"{host} is held for {me['purpose']}"}
 
     def _settled(self, arguments: dict[str, Any], variables: dict[str, Any], name: str) -> dict[str, Any]:

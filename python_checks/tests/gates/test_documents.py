@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from python_checks.gates.action import LedgerAction
+
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = "ansible_collections.slomix.timetracking.plugins"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -52,7 +54,10 @@ def documents() -> dict[str, Any]:
 
 def specification(name: str) -> dict[str, Any]:
     """The options of a module that runs on the controller alone."""
-    found: dict[str, Any] = importlib.import_module(f"{PACKAGE}.action.{name}")._SPEC
+    plugin = importlib.import_module(f"{PACKAGE}.action.{name}")
+    if issubclass(plugin.ActionModule, LedgerAction):
+        return {**plugin.ActionModule.SPEC, "evidence_dir": {"type": "path"}}
+    found: dict[str, Any] = plugin._SPEC
     return found
 
 
@@ -61,7 +66,7 @@ def action_source(name: str) -> str:
     if not (ROOT / f"plugins/action/{name}.py").exists():
         return ""
     kinds = importlib.import_module(f"{PACKAGE}.action.{name}").ActionModule.__mro__
-    return "".join(inspect.getsource(kind) for kind in kinds if kind.__module__.startswith(PACKAGE))
+    return "".join(inspect.getsource(kind) for kind in kinds if kind.__module__.startswith((PACKAGE, "python_checks.")))
 
 
 @pytest.mark.parametrize("name", MODULES)
