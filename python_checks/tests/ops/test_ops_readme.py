@@ -30,10 +30,15 @@ def readme(root: Path) -> str:
 
 
 def test_the_commands_for_a_site_can_be_typed_in_this_order(readme: str, root: Path) -> None:
-    copy, *playbooks = block(readme, "On your own servers")
+    copy, *others = block(readme, "On your own servers")
     assert copy == f"cp -r inventory/example {MYSITE}" and (root / "inventory/example").is_dir()
-    words = [shlex.split(line.replace(MYSITE, "inventory/example")) for line in playbooks]
-    assert len(words) >= 7 and all(line[0] == "ansible-playbook" for line in words), playbooks
+    typed = [shlex.split(line.replace(MYSITE, "inventory/example")) for line in others]
+    for line in typed:
+        assert line[0] in ("ansible-playbook", "rollout"), line
+        if line[0] == "rollout":
+            parser().parse_args(line[1:])
+    words = [line for line in typed if line[0] == "ansible-playbook"]
+    assert len(words) >= 7, others
 
     def parsed(line: list[str]) -> str:
         command = [str(Path(sys.executable).with_name(line[0])), *line[1:], "--syntax-check"]
