@@ -105,7 +105,7 @@ def strata(rounds: Sequence[Round], margin_s: float) -> list[dict[str, Any]]:
         names = [f"R{one.number}" if one.number else "round unknown", f"map {one.map or 'unknown'}"]
         names.append(f"end {one.end_reason or 'unknown'}")
         names.append("paused" if one.paused else "not paused")
-        names.append("reconnects" if one.reconnected else "no reconnects")
+        names.append("late or back" if one.reconnected else "all from the start")
         names.append("OLD clamped" if any(r.code == "OLD_CLAMPED" for r in one.rows) else "nothing clamped")
         for name in names:
             parts.setdefault(name, []).append(one)

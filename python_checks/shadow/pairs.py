@@ -44,7 +44,7 @@ COLUMNS = {
     "duration_s": "measured duration, without pauses",
     "span_s": "round end minus round start, unix seconds",
     "class": "played, bot, cancelled, other_status; played when left out",
-    "reconnected": "the player left and came back, or joined late",
+    "reconnected": "the player left and came back, or joined late; also told from played_s and duration_s",
     "is_cut": "whether the window holds more halves than these rows; no when left out",
 }
 ALIASES = {
@@ -111,6 +111,7 @@ class Round:
     pause_s: float
     rows: list[Pair] = field(default_factory=list)
     reconnected: bool = False
+    """Somebody joined late or came back."""
     played_at: str = ""
 
     @property
@@ -219,7 +220,7 @@ def sample(rows: Iterable[Mapping[str, Any]]) -> Sample:
             one.rows = [replace(p, code="LINK_AMBIGUOUS") if p.player == player else p for p in one.rows]
             result.left_out["REPEATED_ROW"] += 1
             continue
-        one.reconnected = one.reconnected or _is_true(row, "reconnected")
+        one.reconnected = one.reconnected or _is_true(row, "reconnected") or _is_late(row)
         one.rows.append(_pair(identity, player, row))
     for one in rounds.values():
         if is_copied_round(pair.both_s for pair in one.pairs):
@@ -255,6 +256,12 @@ def _round(identity: str, row: Mapping[str, Any]) -> Round:
         pause,
         played_at=_text(row, "played_at"),
     )
+
+
+def _is_late(row: Mapping[str, Any]) -> bool:
+    """Whether the player was there for less than the round, by more than a tenth of it and five of OLD's steps. No table says it."""
+    played, duration = _number(row, "played_s"), _number(row, "duration_s")
+    return played is not None and duration is not None and duration - played > max(0.1 * duration, 5 * OLD_STEP_S)
 
 
 def _evening(row: Mapping[str, Any]) -> str:
