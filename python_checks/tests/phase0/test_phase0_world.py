@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dotenv_cases import CASES
+
+from python_checks.tests.world.outside import ROOT
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world-phase0")]
 
@@ -95,6 +101,37 @@ def test_the_way_back_restores_the_recording_and_the_proof_then_fails(world: Any
     proof = world.playbook("phase0.yml", "--tags", "verify")
     assert proof.returncode != 0 and "et-stats-webhook.service is loaded, enabled, active (running)" in proof.stdout
     assert "gate phase0: PASS" not in world.playbook("phase0.yml", "--tags", "gate").stdout
+
+
+def holders(world: Any) -> list[str]:
+    """The run that holds the game server and the VM; "" for none."""
+    names = (("et-server", "et"), ("slomix-vm", "slomix"))
+    marks = [json.loads(world.root(host, "cat", f"/home/{user}/.rollout/site/holder.json")) for host, user in names]
+    return [mark["holder"]["name"] if mark["holder"] else "" for mark in marks]
+
+
+def test_a_second_controller_keeps_off_and_a_kill_frees_the_hosts(world: Any, tmp_path: Path) -> None:
+    """Over ssh: whoever waits for the end of a run opens the connection itself."""
+    command = ["ansible-playbook", "-i", str(world.inventory), "playbooks/phase0.yml", "-e"]
+    command.append(f"rollout_evidence_dir={world.evidence}")
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=world.environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not all(holders(world)):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGSTOP)
+    second = world.playbook("phase0.yml", "-e", f"rollout_evidence_dir={tmp_path}/other")
+    said = " ".join(second.stdout.split())
+    assert second.returncode != 0 and "et-server is not taken: phase 0 of" in said and "is running" in said
+    assert changes(second.stdout) == {"et-server": 0}
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    while any(holders(world)):
+        assert time.monotonic() < until + 30, "the hosts were not freed"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
