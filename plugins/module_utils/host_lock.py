@@ -110,10 +110,19 @@ def _guarded(folder: str, make: bool) -> Iterator[bool]:
     except OSError as error:
         raise _unusable(folder, error) from error
     try:
+        _share(handle, folder)
         _flock(handle, folder)
         yield True
     finally:
         os.close(handle)
+
+
+def _share(handle: int, folder: str) -> None:
+    """Give a file of ours to whom the folder belongs: nobody else, unless the site made it for a group."""
+    wanted = os.stat(folder).st_mode & 0o666
+    found = os.fstat(handle)
+    if found.st_uid == os.geteuid() and found.st_mode & 0o777 != wanted:
+        os.fchmod(handle, wanted)
 
 
 def _flock(handle: int, folder: str) -> None:
@@ -160,6 +169,7 @@ def _write(folder: str, holder: Optional[Mapping[str, Any]], last: Optional[Mapp
     made = os.path.join(folder, NEW)
     try:
         with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as stream:
+            _share(stream.fileno(), folder)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

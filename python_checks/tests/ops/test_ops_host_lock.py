@@ -211,6 +211,14 @@ def test_a_full_disk_leaves_the_old_mark_whole(tmp_path: Path) -> None:
     assert not (tmp_path / host_lock.NEW).exists()
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o770])
+def test_a_folder_that_the_site_made_for_a_group_is_used_by_the_group(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    host_lock.take(str(tmp_path), mark())
+    assert host_lock.free(str(tmp_path), "run-1")
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode & 0o666}
+
+
 # --- what cannot be used --------------------------------------------------------------------------------------------------
 
 
