@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: site_lock
 short_description: Mark a host as taken by this rollout, so that another controller's rollout keeps off
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.ledger]
 author: [the etl-timetracking-rollout contributors]
 description:
   - The site's lock in the evidence folder (M(slomix.timetracking.rollout_lock)) keeps the runs of one controller apart.
@@ -32,9 +33,6 @@ options:
       - A holder that is seen to run is never pushed aside. What was broken is noted in the ledger.
     type: str
     default: ''
-  evidence_dir:
-    description: Folder of the ledger on the controller. Default is the variable C(rollout_evidence_dir).
-    type: path
   mark:
     description: What is known of this run; filled in by the action plugin.
     type: dict
