@@ -132,7 +132,11 @@ class Watch:
             except OSError:
                 continue
             self.killed.append(f"{self.kill['what']} {victim} after event {self.events} ({self.last})")
-        print(json.dumps({"killed": self.killed}), flush=True)
+        if self.killed:
+            print(json.dumps({"killed": self.killed}), flush=True)
+        elif self.kill["at"] == "module":
+            # It was over before; the next one then, and sooner.
+            self.kill.update(n=len(self.started) + 1, delay_s=self.kill["delay_s"] / 2)
 
     def run(self) -> None:
         """Until the input ends."""

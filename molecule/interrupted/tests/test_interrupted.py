@@ -163,7 +163,7 @@ class Rollout:
         elif point.way in ("module", "both", "session"):
             kill.update(
                 at="module",
-                n=1 + int(draw * 3),
+                n=1 + int(draw * (2 if point.run == "gate" else 3)),
                 delay_s=0.4 * draw,
                 what="session" if point.way == "session" else "module",
             )
