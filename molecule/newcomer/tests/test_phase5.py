@@ -50,7 +50,9 @@ def test_cutover_a_session_gate_5_and_back(
     before = bytes_of(vm)
     done = playbook("phase5", extravars=CUTOVER)
     assert done.rc == 0 and bytes_of(vm) != before, done.output
-    assert "the embed is of an older session" in " ".join(done.output.split()), "the evenings came in after what was played"
+    assert "the embed is of an older session" in " ".join(done.output.split()), (
+        "the evenings came in after what was played"
+    )
     code, output = gate(5)
     assert code == 3 and "play both halves of a map" in " ".join(output.split()), output
 
