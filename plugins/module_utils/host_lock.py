@@ -44,7 +44,7 @@ def decide(holder: Optional[Mapping[str, Any]], mark: Mapping[str, Any], break_l
         return TAKEN, ""
     if holder["name"] == mark["name"]:
         return MINE, ""
-    if holder["controller"] and holder["controller"] == mark["controller"]:
+    if holder["controller"] and holder["controller"] == mark["controller"] and not _late(holder, mark):
         return TAKEN, ENDED
     if break_lock and break_lock == holder["name"]:
         return TAKEN, BROKEN
@@ -93,6 +93,13 @@ def look(folder: str) -> Tuple[Optional[Mark], Optional[Mark]]:
 
 
 # --- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _late(holder: Mapping[str, Any], mark: Mapping[str, Any]) -> bool:
+    """Whether ``mark`` is of a run that began before the holder's: this process may have outlived its killed run."""
+    mine, theirs = mark.get("process_ticks"), holder.get("process_ticks")
+    same_boot = mark.get("place") == holder.get("place")
+    return same_boot and isinstance(mine, int) and isinstance(theirs, int) and mine < theirs
 
 
 @contextlib.contextmanager

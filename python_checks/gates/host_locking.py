@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils import host_lock, ledger, lock
 
-from python_checks.gates.identity import operator, run_id
+from python_checks.gates.identity import operator, run_id, run_process
 from python_checks.gates.locking import obstacle
 
 DEFAULT_DIR = "~/.rollout/site"
@@ -34,14 +34,14 @@ def mark(folder: Path, *, checking: bool = False) -> dict[str, Any]:
             f"this run does not hold the site's lock in {folder}, so it may not take a host; required: the task that "
             "takes it comes first (rollout_require, rollout_way_back or rollout_lock); next: run the playbook whole"
         )
-    head = ledger.verify(str(folder)).head
+    head, process = ledger.verify(str(folder)).head, run_process()
     return {
         "name": run_id(),
         "operator": operator(),
         "purpose": holder.purpose if holder else "check mode",
         "since": holder.since if holder else "",
-        "process": holder.process if holder else 0,
-        "process_ticks": holder.process_ticks if holder else 0,
+        "process": process,
+        "process_ticks": lock.process_ticks(process),
         "place": _place(),
         # Our own lock says whether an earlier run of ours has ended; while somebody has it, that is not so.
         "controller": "checking" if checking and obstacle(folder) else controller(folder),
