@@ -18,6 +18,9 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.plain import R
 from python_checks.gates.text import WIDTH
 
 _COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
+_WARNING = "[WARNING]:"
+# How Ansible begins the lines that are not the rest of a warning.
+_OTHER_LINE = re.compile(r"(?:ok|changed|skipping|failed|fatal|included): |(?:TASK|PLAY|RUNNING HANDLER) \[")
 _RANK = ("skipped", "ok", "changed", "FAILED")
 _PAINT = {"changed": "33", "FAILED": "31", "ok": "32"}
 _REFUSERS = ("rollout_require", "rollout_lock", "rollout_way_back", "site_lock")
@@ -70,6 +73,9 @@ class Progress:
             self._tasks += 1
             self._current(str(data.get("task") or ""))
         elif kind in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable"):
+            # What a plugin on the controller warns of comes with its result more often than by itself.
+            for text in _warnings(self.safe(str(event.get("stdout") or ""))):
+                self._details += _wrapped("note: ", text)
             self._result(kind, data)
         elif kind == "playbook_on_stats":
             self._close()
@@ -90,8 +96,9 @@ class Progress:
         """Text that a plugin displayed: a gate's report as it is, a warning as a note; Ansible's own chatter is dropped."""
         if str(data.get("task_action") or "").endswith("rollout_gate") and kind == "verbose" and "ERROR" not in text:
             self._details += [line for line in self.safe(text).split("\n") if line.strip()]
-        elif "[WARNING]" in text:
-            self._details += _wrapped("note: ", self.safe(text).replace("[WARNING]:", "").strip())
+        elif _WARNING in text:
+            for warning in _warnings(self.safe(text)):
+                self._details += _wrapped("note: ", warning)
         elif not self._play and text.strip():
             # Before the first play Ansible only speaks up when something is wrong.
             self._details += _wrapped("", self.safe(text).strip())
@@ -162,6 +169,21 @@ class Progress:
         if not self._quiet:
             self._out.write(shown + "\n")
             self._out.flush()
+
+
+def _warnings(text: str) -> list[str]:
+    """The warnings in what Ansible printed, each as one line; it breaks them at the screen's width."""
+    found: list[str] = []
+    within = False
+    for line in text.split("\n"):
+        if _WARNING in line:
+            found.append(line.partition(_WARNING)[2].strip())
+            within = True
+        elif within and line.strip() and not _OTHER_LINE.match(line):
+            found[-1] = f"{found[-1]} {line.strip()}".strip()
+        else:
+            within = False
+    return found
 
 
 def _wrapped(head: str, text: str) -> list[str]:

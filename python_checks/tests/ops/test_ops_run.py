@@ -208,6 +208,22 @@ def test_the_live_line_of_a_terminal_is_rewritten() -> None:
     assert shown.log == [line for line in shown.log if "\x1b" not in line]
 
 
+def test_a_warning_that_comes_with_a_result_is_shown() -> None:
+    """As runner hands it over: broken at the screen's width, each line in colour, the result's own line behind it."""
+    told = [
+        "\r\nTASK [Require] ****\r\n\x1b[1;35m[WARNING]: check mode goes on, a real run\x1b[0m\r\n",
+        "\x1b[1;35mwould stop here: phase 4 is refused\x1b[0m\r\n\x1b[1;35m[WARNING]: another\x1b[0m\r\n",
+        "\x1b[0;32mok: [one] => \x1b[0m\r\n    msg: x",
+    ]
+    shown = Progress(io.StringIO())
+    shown.handle({"event": "playbook_on_play_start", "event_data": {"play": "4 require | it"}})
+    shown.handle({"event": "playbook_on_task_start", "event_data": {"task": "Require"}})
+    shown.handle({"event": "runner_on_ok", "stdout": "".join(told), "event_data": {"host": "one", "res": {}}})
+    shown.end()
+    notes = [line.strip() for line in shown.log[1:]]
+    assert notes == ["note: check mode goes on, a real run would stop here: phase 4 is refused", "note: another"]
+
+
 def test_an_odd_event_is_no_crash() -> None:
     shown = Progress(io.StringIO())
     for kind in ("runner_on_ok", "runner_on_failed", "verbose", "playbook_on_stats", "x", None):
