@@ -91,6 +91,7 @@ class Scope:
     _bindings: dict[tuple[str, int], Binding | None] = field(default_factory=dict)
     _assignments: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
     _calls: dict[str, list[cst.Call]] = field(default_factory=dict)
+    _named: dict[str, list[cst.FunctionDef]] = field(default_factory=dict)
     _arguments: dict[tuple[str, int], cst.BaseExpression | None] = field(default_factory=dict)
     space: dict[str, Any] = field(default_factory=dict)
     """The file's own plain functions, once one of them was needed."""
@@ -117,6 +118,14 @@ class Scope:
         if key not in self._arguments:
             self._arguments[key] = self._find_argument(name, binding)
         return self._arguments[key]
+
+    def function(self, name: str) -> cst.FunctionDef | None:
+        """The file's one function or method of a name."""
+        if not self._named:
+            for one in self.tree.within(self.tree.module, cst.FunctionDef):
+                self._named.setdefault(one.name.value, []).append(one)
+        found = self._named.get(name, [])
+        return found[0] if len(found) == 1 else None
 
     def _find_argument(self, name: str, binding: Binding) -> cst.BaseExpression | None:
         function = binding.node
@@ -543,7 +552,11 @@ class Evaluator:
         if sqltext.is_aggregate(item.expression):
             rows = self.rounds
         else:
-            self.single = self.single or leaf.round is None
+            if leaf.round is None:
+                # Only a query's own row is one round; what is filled in a way that is not followed may be a sum.
+                if leaf.origin is None or not self.queries_below(leaf.origin, follow=True):
+                    raise CannotEvaluate(f"whether {item.name} is one round's value or a sum is not known")
+                self.single = True
             rows = [leaf.round if leaf.round is not None else self.rounds[0]]
         try:
             return self._calculator.value(item.expression, rows)
@@ -586,10 +599,14 @@ class Evaluator:
                     found.append(text)
             if follow:
                 for name in self.tree.within(one, cst.Name):
-                    binding = self.scope.binding(name.value, name) if name.value not in done else None
+                    if name.value in done:
+                        continue
                     done.add(name.value)
+                    binding = self.scope.binding(name.value, name)
                     if binding is not None and binding.value is not None:
                         names.append(binding.value)
+                    elif binding is None or binding.kind == "def":
+                        names += [method] if (method := self.scope.function(name.value)) is not None else []
         return found
 
 

@@ -37,6 +37,7 @@ _END = re.compile(
 )
 _SHARED = ("round_id", "player_guid", "player_name", "round_number", "round_date", "map_name")
 _PLACEHOLDER = r"%s|\?|\$\d+|%\(\w+\)s|:\w+|\{[^{}]*\}"
+_COUNTED = re.compile(r"\b(\d[\d,]*)(?=\+?\s+(?:\w+\s+)?hits\b)", re.IGNORECASE)
 _ABOUT_HEADSHOTS = re.compile(r"^hs$|head_?shot", re.IGNORECASE)
 
 
@@ -111,10 +112,18 @@ def _without_join(tree: SourceTree) -> Plan:
                 f"in another query (line {tree.line(beside[0].node)}), divided in Python; select SUM(kills) beside SUM(headshot_kills), "
                 "divide by that, and leave the second query out"
             )
+    by_hand = "divide SUM(headshot_kills) by SUM(kills) there by hand, without the weapon rows"
+    wanted = "looked for the headshot leaderboard's query (it sums headshot_kills and joins weapon_comprehensive_stats for hits)"
+    covered = set[int]().union(*(one.offsets for one in queries(tree)))
+    for node in tree.nodes:
+        spoken = isinstance(node, (cst.SimpleString, cst.FormattedStringText)) and _HEADSHOTS.search(tree.raw(node))
+        if spoken and sum(tree.span(node)) // 2 not in covered:
+            raise Refusal(
+                f"line {tree.line(node)}: {wanted}, found {tree.raw(node)[:60]} there, put into a query in a way that is not known; "
+                f"{by_hand}"
+            )
     raise Refusal(
-        "looked for the headshot leaderboard's query (it sums headshot_kills and joins weapon_comprehensive_stats for hits), found "
-        f"none among {len(queries(tree))} queries; if the board is put together elsewhere, name that file, or divide "
-        "SUM(headshot_kills) by SUM(kills) there by hand"
+        f"{wanted}, found none among {len(queries(tree))} queries; if the board is put together elsewhere, name that file, or {by_hand}"
     )
 
 
@@ -372,6 +381,7 @@ def _threshold(
             # ``> 0`` guards a division.
             if int(limit) > 1:
                 query.edit(plan.edits, start, match.end("limit"), str(int(limit) // 2))
+                constants[limit] = str(int(limit) // 2)
                 plan.actions.append(f"the threshold of {limit} hits is {int(limit) // 2} kills now")
             continue
         node = _bound_value(tree, query, rest, limit, start)
@@ -451,9 +461,10 @@ def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> int:
 def _labels(tree: SourceTree, query: Query, plan: Plan, constants: Mapping[str, str]) -> list[int]:
     """Texts shown to people that say hits, where the headshot board is shown; lines of the changed ones."""
     lines = []
-    for start, end, node in _texts(tree, query):
+    for start, end, node in _texts(tree, query, constants):
         text = tree.body[start:end].decode()
-        new = re.sub(r"\bhits\b", "kills", text)
+        new = _COUNTED.sub(lambda m: constants.get(m[1].replace(",", ""), m[1]), text)
+        new = re.sub(r"\bhits\b", "kills", new)
         new = re.sub(r"\bHits\b", "Kills", new)
         new = re.sub(r"\b([Hh]eadshot|HS) (?:[Aa]ccuracy|[Pp]ercentage)", r"\1 kill rate", new)
         if new != text:
@@ -470,12 +481,12 @@ def _labels(tree: SourceTree, query: Query, plan: Plan, constants: Mapping[str, 
     return sorted(set(lines + renamed))
 
 
-def _texts(tree: SourceTree, query: Query) -> list[tuple[int, int, cst.CSTNode]]:
+def _texts(tree: SourceTree, query: Query, constants: Mapping[str, str]) -> list[tuple[int, int, cst.CSTNode]]:
     found: dict[int, tuple[int, int, cst.CSTNode]] = {}
     sql = {id(node) for one in queries(tree) for node in tree.below(one.node)}
     fragments = set[int]().union(*(one.offsets for one in queries(tree)))
     texts = [node for region in _regions(tree, query) for node in tree.below(region)]
-    for node in [*texts, *_spoken_beside_it(tree, query)]:
+    for node in [*texts, *_spoken_beside_it(tree, query, constants)]:
         if not isinstance(node, (cst.SimpleString, cst.FormattedStringText)) or id(node) in sql:
             continue
         parent = tree.parent(node)
@@ -515,9 +526,12 @@ def _asks_for(tree: SourceTree, node: cst.If) -> bool | None:
     return any(_ABOUT_HEADSHOTS.search(one) for one in named) if named else None
 
 
-def _spoken_beside_it(tree: SourceTree, query: Query) -> list[cst.CSTNode]:
-    """Pieces of texts that speak of headshots and hits at once, in what uses the query and what that calls."""
+def _spoken_beside_it(tree: SourceTree, query: Query, constants: Mapping[str, str]) -> list[cst.CSTNode]:
+    """Pieces of texts that speak of headshots and hits at once, or of the threshold in hits, in what uses the query and what that
+    calls."""
     found: list[cst.CSTNode] = []
+    others = " ".join(one.text for one in queries(tree) if one is not query)
+    own = {number for number in constants if not re.search(rf"\b{number}\b", others)}
     for function in _users(tree, query):
         for node in tree.within(function, cst.BaseString):  # type: ignore[type-abstract]
             if isinstance(tree.parent(node), cst.ConcatenatedString):
@@ -530,7 +544,8 @@ def _spoken_beside_it(tree: SourceTree, query: Query) -> list[cst.CSTNode]:
             spoken = re.search(r"\bHS\b|head-?\s?shot", text, re.IGNORECASE) and re.search(
                 r"\bhits\b", text, re.IGNORECASE
             )
-            if spoken and not elsewhere:
+            limits = {number.replace(",", "") for number in _COUNTED.findall(text)}
+            if (spoken or limits & own) and not elsewhere:
                 found += tree.below(node)
     return found
 
@@ -628,6 +643,8 @@ def wrong_numbers(text: str) -> list[str]:
                 if ran is not None:
                     continue
                 return [f"its column {item.name or item.expression} cannot be evaluated: {problem}"]
+            if re.search(r"\bOVER\s*\(", item.expression, re.IGNORECASE):
+                continue  # a rank
             if not re.search(r"\b(headshot_kills|kills|hits|headshots)\b", item.expression, re.IGNORECASE):
                 continue
             names = {

@@ -95,8 +95,26 @@ def _queries(tree: SourceTree) -> Iterator[Query]:
             continue
         made = _Maker(tree)
         made.add(node)
+        for more in _appended(tree, node, parent):
+            made.add(more)
         if sqltext.is_query(made.text):
             yield Query(tree, node, made.text, tuple(made.offsets), tuple(made.borrowed), made.holes)
+
+
+def _appended(tree: SourceTree, node: cst.CSTNode, parent: cst.CSTNode | None) -> Iterator[cst.BaseExpression]:
+    """What ``sql += ...`` puts behind ``sql = node``, taken as if every condition held."""
+    if not (
+        isinstance(parent, cst.Assign) and len(parent.targets) == 1 and isinstance(parent.targets[0].target, cst.Name)
+    ):
+        return
+    name, begun = parent.targets[0].target.value, False
+    for one in tree.below(tree.function(node)):
+        if one is parent:
+            begun = True
+        elif begun and isinstance(one, cst.Assign) and any(_last(t.target) == name for t in one.targets):
+            return
+        elif begun and isinstance(one, cst.AugAssign) and _last(one.target) == name:
+            yield one.value
 
 
 def _sum(node: cst.CSTNode | None) -> bool:

@@ -40,10 +40,6 @@ _READ = "session_"
 _READS = 12
 _HELPERS = (formulas.dead_seconds, formulas.frag_potential, formulas.survival_rate, formulas.damage_efficiency)
 _TRIALS = 400
-_SUM_ONLY = (
-    "dead time is capped on the session's sum only: the statement that adds up the rounds was not found, so one round with inflated "
-    "dead time still weighs on the others"
-)
 
 
 @dataclass(frozen=True)
@@ -179,9 +175,8 @@ def _containers(tree: SourceTree, scope: Scope, at: cst.CSTNode) -> list[tuple[s
             shape = "{}.{}" if isinstance(access, cst.Attribute) else '{}["{}"]'
             reads.setdefault(holder.value, (shape, set()))[1].add(key)
     return [
-        (root, shape, set().union(*(g for g in groups if used <= g)))
+        (root, shape, set().union(*(g for g in groups if used <= g or len(used & g) > 1)))
         for root, (shape, used) in reads.items()
-        if any(used <= g for g in groups)
     ]
 
 
@@ -252,7 +247,8 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     if not wrong:
         return Plan()
     taken = tree.definitions()
-    if "_frag_potential" in taken and not _disagreements(sinks, evaluator, 60, each_round=False):
+    if not _disagreements(sinks, evaluator, 60, each_round=False):
+        # Somebody's own right formulas, with dead time capped on the session's sum.
         return Plan()
     for helper in _HELPERS:
         if f"_{helper.__name__}" in taken:
@@ -263,8 +259,6 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     plan = Plan()
     finder = _Finder(tree, scope, evaluator)
     done = [(sink, *_patch(tree, scope, finder, plan, sink)) for sink in sinks if id(sink.value) in wrong]
-    if _SUM_ONLY in plan.actions and not _disagreements(sinks, evaluator, 60, each_round=False):
-        return Plan()
     _drop_unused(tree, scope, plan.edits, [sink for sink, _, _ in done], [where for _, where, _ in done])
     tree.insert_helpers(plan.edits, _helper_source())
     plan.edits.edits[:] = list({(e.start, e.end, e.text): e for e in reversed(plan.edits.edits)}.values())[::-1]
@@ -315,10 +309,6 @@ def prove_web_formulas(before: bytes, after: bytes) -> list[str]:
     if _by_query(SourceTree(after, ABOUT)):
         return prove_web_queries(after)
     wrong = disagreements(after)
-    if wrong and not disagreements(after, each_round=False):
-        return [
-            f"evaluated for {_TRIALS} generated players: equal to the reference formulas, with dead time capped on the sum"
-        ]
     if wrong:
         raise Refusal("the patched code was evaluated and is not right: " + "; ".join(one.sentence() for one in wrong))
     return [f"evaluated for {_TRIALS} generated players: equal to the reference formulas"]
@@ -482,12 +472,20 @@ def _dead(tree: SourceTree, finder: _Finder, at: cst.CSTNode, plan: Plan, sink: 
             "dead time",
         )
     for node, factor in found:
+        one = finder.evaluator(finder.players[0])
+        one.number(node)
+        if one.single:
+            # One round's own values: the formulas cap them.
+            return _scaled(tree, node, factor)
+    for node, factor in found:
         text = _cap(tree, finder, node, plan, factor)
         if text:
             return text
-    node, factor = found[0]
-    plan.actions.append(_SUM_ONLY)
-    return _scaled(tree, node, factor)
+    raise Refusal(
+        f"line {tree.line(at)}: looked for the statement or query that adds up the rounds' dead time, to cap each round's to its played "
+        f"time, found {tree.text(found[0][0])!r} put together in a way that is not known; one round with inflated dead time would weigh on "
+        "the others: cap it there by hand (dead time within 0 and played time, in each round) and run this again"
+    )
 
 
 def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
@@ -505,7 +503,10 @@ def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan
             total = _sum_in(tree, binding.value)
             if total is not None:
                 return _cap_sum(tree, finder, total, node, plan, factor)
-            return _cap(tree, finder, binding.value, plan, factor) if key_of(binding.value) is not None else ""
+            if key_of(binding.value) is not None:
+                return _cap(tree, finder, binding.value, plan, factor)
+            if isinstance(binding.value, cst.Call) and (text := _cap_column(tree, finder, binding.value, plan)):
+                return text
         return _cap_query(tree, finder, node, plan, factor)
     key = key_of(node)
     filled = [scope.stores(home).get(key, []) for home in _homes(tree, node)] if isinstance(key, str) else []
@@ -518,10 +519,15 @@ def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan
         return _cap_query(tree, finder, node, plan, factor)
     store = adding[0]
     expression = _capped_round(tree, finder, store.value)
-    if not expression or (
-        isinstance(store.target, cst.Attribute) and re.search(rb"__slots__|\bslots\s*=\s*True", tree.body)
-    ):
+    if not expression:
         return ""
+    if isinstance(store.target, cst.Attribute) and re.search(rb"__slots__|\bslots\s*=\s*True", tree.body):
+        # No room for an attribute more.
+        plan.edits.replace(*tree.span(store.value), (f"{expression} / 60" if factor == 60 else expression).encode())
+        plan.actions.append(
+            f"line {tree.line(store.node)}: each round's dead time is capped to the round's played time, wherever it is shown"
+        )
+        return _scaled(tree, node, factor)
     statement = tree.statement(store.node)
     container = tree.text(holder_of(store.target) or store.target)
     if isinstance(store.target, cst.Attribute):
@@ -619,7 +625,7 @@ def _cap_argument(
         *tree.span(added[0].value), f"{expression} / 60".encode() if factor == 60 else expression.encode()
     )
     plan.actions.append(
-        f"line {tree.line(added[0])}: each round's dead time is capped to the round's played time, everywhere it is shown"
+        f"line {tree.line(added[0])}: each round's dead time is capped to the round's played time, wherever it is shown"
     )
     return _scaled(tree, node, factor)
 
@@ -688,6 +694,36 @@ def _other_sums(
     return found
 
 
+def _cap_column(tree: SourceTree, finder: _Finder, dead: cst.Call, plan: Plan) -> str:
+    """``dead = total(rows, "time_dead_minutes")`` beside the same for the played time: a capped sum in the next line."""
+    function = tree.definitions().get(called(dead))
+    texts = [string_value(one.value) for one in dead.args]
+    rows = [one.value for one in dead.args if isinstance(one.value, cst.Name)]
+    reads_keys = function is not None and any(isinstance(i.value, cst.Name) for i in tree.within(function, cst.Index))
+    column = next((text for text in texts if text), "")
+    statement = tree.statement(dead)
+    if not reads_keys or len(rows) != 1 or not column or not isinstance(statement, cst.SimpleStatementLine):
+        return ""
+    for other in tree.within(tree.function(dead), cst.Call):
+        names = [text for one in other.args if (text := string_value(one.value))]
+        if (
+            called(other) != called(dead)
+            or len(names) != 1
+            or tree.raw(other).replace(names[0], column) != tree.raw(dead)
+        ):
+            continue
+        for factor in (1.0, 60.0):
+            if finder._has(other, other, _sum_of("time_played_seconds"), factor, None):
+                played = f'(r["{names[0]}"] or 0){"" if factor == 1 else " * 60"}'
+                summand = f'_dead_seconds(60 * (r["{column}"] or 0), {played})'
+                tree.insert_after(plan.edits, statement, [f"{CAPPED} = sum({summand} for r in {tree.raw(rows[0])})"])
+                plan.actions.append(
+                    f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time"
+                )
+                return CAPPED
+    return ""
+
+
 def _call_around(tree: SourceTree, total: cst.CSTNode) -> cst.BaseExpression:
     return next(n for n in tree.ancestors(total) if isinstance(n, cst.Call))
 
@@ -706,6 +742,8 @@ def _cap_query(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan
     for area in (tree.function(node), tree.module):
         inside = {id(one) for one in tree.below(area)}
         places = places or [(q, m) for q in queries(tree) if id(q.node) in inside for m in _SUM_DEAD.finditer(q.text)]
+    if not places:
+        return _cap_rows(tree, node, plan, factor)
     if len(places) != 1:
         return ""
     query, match = places[0]
@@ -728,6 +766,39 @@ def _cap_query(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan
     query.edit(plan.edits, match.start("what"), match.end("what"), summand)
     plan.actions.append(
         f"line {tree.line(query.node)}: the query sums each round's dead time capped to the round's played time, wherever it is shown"
+    )
+    return _scaled(tree, node, factor)
+
+
+def _cap_rows(tree: SourceTree, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
+    """A query of one row a round: the column itself is capped there."""
+    found = []
+    for query in queries(tree):
+        for items in sqltext.select_spans(query.text):
+            columns = {
+                name
+                for item, _, _ in items
+                for name in ("time_dead_minutes", "time_played_seconds")
+                if name in item.expression
+            }
+            found += [
+                (query, item, start, end)
+                for item, start, end in items
+                if "time_dead_minutes" in item.expression
+                and len(columns) == 2
+                and not sqltext.is_aggregate(item.expression)
+            ]
+    if len(found) != 1:
+        return ""
+    query, item, start, end = found[0]
+    match = re.search(r"(?P<alias>\b\w+\.)?\btime_dead_minutes\b", query.text[start:end], re.IGNORECASE)
+    if match is None:
+        return ""
+    text = capped_dead(match["alias"] or "", "min")
+    whole = match[0] == query.text[start:end]
+    query.edit(plan.edits, start + match.start(), start + match.end(), f"{text} AS {item.name}" if whole else text)
+    plan.actions.append(
+        f"line {tree.line(query.node)}: the query caps each round's dead time to the round's played time, wherever it is shown"
     )
     return _scaled(tree, node, factor)
 
@@ -790,6 +861,26 @@ def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
             start, end = tree.span(binding.node)
             end = start + len(tree.body[start:end].rstrip())
             yield _Place(binding.node, binding.node, (start, end), f"{name} = {{}}", rounding(tree, sink.core))
+    assign = tree.parent(sink.value)
+    choice = next((h for h in tree.ancestors(sink.value) if isinstance(h, cst.If) and not tree._is_elif(h)), None)
+    if isinstance(assign, cst.Assign) and choice is not None and tree.function(choice) is tree.function(sink.value):
+        target = tree.raw(assign.targets[0].target)
+        if _only_assigns(tree, choice, target):
+            start, end = tree.span(choice)
+            end = start + len(tree.body[start:end].rstrip())
+            digits = sink.digits if sink.digits is not None else rounding(tree, sink.core)
+            yield _Place(choice, choice, (start, end), f"{target} = {{}}", digits)
+            return
+        others = [
+            one
+            for one in tree.within(choice, cst.Assign)
+            if one is not assign and any(tree.raw(t.target) == target for t in one.targets)
+        ]
+        if others:
+            raise Refusal(
+                f"line {tree.line(choice)}: looked for one way to {target}, found another in line {tree.line(others[0])} in a branch that "
+                "does more than that; put the reference formula there by hand"
+            )
     yield _Place(sink.core, sink.value, _whole(tree, sink.core), "{}", rounding(tree, sink.core))
 
 
@@ -811,7 +902,7 @@ def _whole(tree: SourceTree, node: cst.BaseExpression) -> tuple[int, int]:
 
 
 def _only_assigns(tree: SourceTree, statement: cst.If, name: str) -> bool:
-    """Whether an if statement always assigns one name and does nothing else, without a comment to lose."""
+    """Whether an if statement always assigns one target and does nothing else, without a comment to lose."""
     if b"#" in tree.body[slice(*tree.span(statement))]:
         return False
     current: cst.If | cst.Else | None = statement
@@ -824,8 +915,7 @@ def _only_assigns(tree: SourceTree, statement: cst.If, name: str) -> bool:
         )
         if not (isinstance(small, cst.Assign) and len(small.targets) == 1):
             return False
-        target = small.targets[0].target
-        if not (isinstance(target, cst.Name) and target.value == name):
+        if tree.raw(small.targets[0].target) != name:
             return False
         if isinstance(current, cst.Else):
             return True

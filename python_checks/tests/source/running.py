@@ -164,6 +164,8 @@ def foreign(endpoints: dict[str, Callable[..., Any]] | None = None) -> Iterator[
         "site": _Library("site", {}),
     }
     for name in (
+        "bot",
+        "bot.config",
         "backend",
         "backend.dependencies",
         "backend.db",

@@ -15,7 +15,7 @@ from python_checks.tests.source.running import shown
 
 BOARDS = sorted((DATA / "boards").glob("*.txt"))
 RIGHT = {"correct"}
-REFUSED = {"two_queries": "SUM(kills) beside SUM(headshot_kills)"}
+REFUSED = {"two_queries": "SUM(kills) beside SUM(headshot_kills)", "template": "in a way that is not known"}
 COMMANDS = {"cte_sqlround": "headshots", "subselect": "hs"}
 PATCHED = [path for path in BOARDS if name(path) not in REFUSED and name(path) not in RIGHT]
 League = tuple[str, dict[str, tuple[int, int]]]

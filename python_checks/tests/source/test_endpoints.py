@@ -19,9 +19,9 @@ from python_checks.tests.source.running import graphs, session
 
 KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
 ENDPOINTS = sorted((DATA / "endpoints").glob("*.txt"))
-REFUSED = {"nodead_selected": "time_dead_minutes"}
+REFUSED = {"nodead_selected": "time_dead_minutes", "compute_fn": "damage given"}
 # Rows that are unpacked or converted as a whole have no room for one column more.
-SHOWN_CAPPED = {"service_class"}
+SHOWN_CAPPED = {"service_class", "local_helper_obj"}
 PATCHED = [path for path in ENDPOINTS if name(path) not in REFUSED]
 Truth = Mapping[str, tuple[formulas.PlayerRound, ...]]
 
@@ -120,6 +120,9 @@ FAN_OUT = {
     "gensum": b"given = sum(r.damage_given for r in rounds)",
     "lambdas": b"p['damage_given'] += r[5]",
     "spread_timeline": b't["given"] += given or 0',
+    "filtersum": b'given = _sum(mine, "damage_given")',
+    "ratio": b'a["given"] = a["given"] + (row["damage_given"] or 0)',
+    "local_helper_obj": b"p.dg += row[5]",
 }
 
 
