@@ -36,7 +36,9 @@ class TwoControllers(OpsSite):
         self.other = folder / "other"
         take = {"purpose": "a test", "break_lock": "{{ break_lock | default(omit) }}"}
         here = "{{ inventory_dir }}"
-        waits = f"while [ -n '{{{{ act | default('') }}}}' ] && [ ! -e {here}/go ]; do sleep 0.05; done"
+        # At most a minute, so that a test that fails leaves nothing running.
+        still = f"[ -n '{{{{ act | default('') }}}}' ] && [ ! -e {here}/go ]"
+        waits = f"n=0; while {still} && [ $((n += 1)) -lt 1200 ]; do sleep 0.05; done"
         acted = {"name": "Act", "ansible.builtin.shell": f"echo x >> {here}/acted; {waits}"}
         plays = [
             {"name": "Lock", "hosts": "site", "gather_facts": False, "any_errors_fatal": True}
