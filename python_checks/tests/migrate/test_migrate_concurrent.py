@@ -39,6 +39,18 @@ def start(site: Site, direction: str, **more: Any) -> subprocess.Popen[str]:
     return process
 
 
+def until_it_waits(site: Site, waits: bool = True) -> None:
+    """Until the server shows the migration waiting for its lock, or no longer."""
+    sql = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'rollout:migration' AND wait_event_type = 'Lock'"
+        " AND datname = current_database()"
+    )
+    deadline = time.monotonic() + 30
+    while bool(site.run(sql)) is not waits:
+        assert time.monotonic() < deadline, "the migration was not seen at the lock"
+        time.sleep(0.01)
+
+
 class Load:
     """The bot's inserts and the website's reads, without pause, each with the bot's patience for a lock."""
 
@@ -111,7 +123,9 @@ def test_it_gets_through_when_the_transaction_ends(site: Site) -> None:
     with site.connect() as other, other.transaction():
         other.execute(f"SELECT count(*) FROM {TABLE}")
         process = start(site, "forward", lock_timeout_ms=100, attempts=50)
-        time.sleep(0.8)
+        # Its first try, and that it gave up.
+        until_it_waits(site)
+        until_it_waits(site, waits=False)
         assert process.poll() is None and not site.columns()
     answer = json.loads(process.communicate(timeout=20)[0])
     assert answer["changed"] and answer["attempts"] > 1 and site.columns() == COLUMNS
@@ -123,7 +137,7 @@ def test_values_written_while_the_rollback_waits_are_not_lost(site: Site) -> Non
     with site.connect() as other, other.transaction():
         other.execute(f"UPDATE {TABLE} SET time_alive_seconds = 1 WHERE id = 1")
         process = start(site, "rollback", lock_timeout_ms=4000)
-        time.sleep(0.8)
+        until_it_waits(site)
     answer = json.loads(process.communicate(timeout=20)[0])
     assert answer["failed"] and "1 in time_alive_seconds" in answer["msg"] and site.columns() == COLUMNS
 
