@@ -18,7 +18,7 @@ from python_checks.source.boards import run_board, wrong_board
 from python_checks.source.evaluate import class_of
 from python_checks.source.players import generated_players
 from python_checks.source.querytext import Query, queries
-from python_checks.source.tree import Plan, Refusal, SourceTree, called, number_value, string_value
+from python_checks.source.tree import Plan, Refusal, SourceTree, called, number_value, string_value, tree_of
 
 ABOUT = re.compile("headshot_kills|weapon_comprehensive_stats|headshots")
 WEAPONS = "weapon_comprehensive_stats"
@@ -566,19 +566,22 @@ def _users(tree: SourceTree, query: Query) -> list[cst.FunctionDef]:
             else []
         )
     } - {""}
-    used = [f for f in functions if names & _named(tree, f) or any(query.node is n for n in tree.below(f))]
-    more = list(used)
+    spoken = {id(f): _named(tree, f) for f in functions}
+    around = set(map(id, tree.ancestors(query.node)))
+    used = [f for f in functions if names & spoken[id(f)] or id(f) in around]
+    seen, more = set(map(id, used)), list(used)
     while more:
-        called_here = set[str]().union(*(_named(tree, f) for f in more))
+        called_here = set[str]().union(*(spoken[id(f)] for f in more))
         more = [
             f
             for f in functions
-            if f not in used
+            if id(f) not in seen
             and (
                 f.name.value in called_here
                 or getattr(getattr(class_of(tree, f), "name", None), "value", "") in called_here
             )
         ]
+        seen |= set(map(id, more))
         used += more
     return used
 
@@ -671,7 +674,7 @@ def wrong_numbers(text: str) -> list[str]:
 
 def leaderboard_query(source: bytes) -> str:
     """The board's query of a file, wrong or right. Raises Refusal."""
-    tree = SourceTree(source, ABOUT)
+    tree = tree_of(source, ABOUT)
     found = wrong_boards(tree) or crossed_boards(tree) or [q for q in queries(tree) if _HEADSHOTS.search(q.text)]
     if len(found) > 1:
         found = [q for q in found if _RANKED.search(q.text)]
@@ -683,7 +686,7 @@ def leaderboard_query(source: bytes) -> str:
 def prove_headshots(before: bytes, after: bytes) -> list[str]:
     """Raise Refusal unless the patched query counts once, in kills, and keeps its number of columns."""
     old, new = leaderboard_query(before), None
-    tree = SourceTree(after, ABOUT)
+    tree = tree_of(after, ABOUT)
     candidates = [q.text for q in queries(tree) if _HEADSHOTS.search(q.text)]
     width = len(sqltext.selects(old)[0]) if sqltext.selects(old) else 0
     for text in candidates:

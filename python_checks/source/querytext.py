@@ -6,6 +6,7 @@ each of its characters knows its place in the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ import libcst as cst
 
 from python_checks.source import sqltext
 from python_checks.source.tree import Edits, Refusal, SourceTree, called, string_value
+
+_SPEAKS_SQL = re.compile(rb"\b(?:SELECT|FROM|WHERE|JOIN|HAVING|ORDER BY|GROUP BY)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def _queries(tree: SourceTree) -> Iterator[Query]:
         if isinstance(parent, cst.ConcatenatedString) or _sum(parent):
             continue
         if not (isinstance(node, cst.BaseString) or _sum(node)):
+            continue
+        if not _SPEAKS_SQL.search(tree.body[slice(*tree.span(node))]):
             continue
         made = _Maker(tree)
         made.add(node)
@@ -180,28 +185,38 @@ def _fragment(tree: SourceTree, node: cst.BaseExpression) -> tuple[cst.BaseExpre
     name = node.value if isinstance(node, cst.Name) else node.attr.value if isinstance(node, cst.Attribute) else ""
     if isinstance(node, cst.Attribute) and not isinstance(node.value, cst.Name):
         return None, 0
-    found, uses = list[cst.BaseExpression](), 0
-    area = (
-        tree.function(node)
-        if isinstance(node, cst.Name) and _assigned_in(tree, name, tree.function(node))
-        else tree.module
-    )
-    for one in tree.below(area) if name else ():
-        if isinstance(one, cst.Assign) and len(one.targets) == 1 and _last(one.targets[0].target) == name:
-            found.append(one.value)
-        elif isinstance(one, cst.AnnAssign) and _last(one.target) == name:
-            found += [one.value] if one.value is not None else []
-        elif isinstance(one, cst.AugAssign) and _last(one.target) == name:
-            return None, 0
-        elif isinstance(one, cst.Name) and one.value == name:
-            uses += 1
-    return (found[0], uses - 1) if len(found) == 1 else (None, 0)
+    if not name:
+        return None, 0
+    given, uses = _names(tree)
+    assigned, used = given.get(name, []), uses.get(name, [])
+    if isinstance(node, cst.Name):
+        function = tree.function(node)
+        own = [one for one in assigned if tree.function(one) is function]
+        if own and isinstance(function, cst.FunctionDef):
+            assigned, used = own, [one for one in used if tree.function(one) is function]
+    if len(assigned) != 1 or isinstance(assigned[0], cst.AugAssign) or assigned[0].value is None:
+        return None, 0
+    return assigned[0].value, len(used) - 1
 
 
-def _assigned_in(tree: SourceTree, name: str, function: cst.CSTNode) -> bool:
-    return isinstance(function, cst.FunctionDef) and any(
-        isinstance(one, (cst.AssignTarget, cst.AnnAssign)) and _last(one.target) == name for one in tree.below(function)
-    )
+_Assigns = list[cst.Assign | cst.AnnAssign | cst.AugAssign]
+
+
+def _names(tree: SourceTree) -> tuple[dict[str, _Assigns], dict[str, list[cst.Name]]]:
+    """Where each name or attribute is assigned, and each of its uses."""
+    if not hasattr(tree, "_assigned_names"):
+        assigned: dict[str, _Assigns] = {}
+        uses: dict[str, list[cst.Name]] = {}
+        for one in tree.nodes:
+            if isinstance(one, cst.Name):
+                uses.setdefault(one.value, []).append(one)
+            elif isinstance(one, cst.Assign):
+                for target in one.targets:
+                    assigned.setdefault(_last(target.target), []).append(one)
+            elif isinstance(one, (cst.AnnAssign, cst.AugAssign)):
+                assigned.setdefault(_last(one.target), []).append(one)
+        tree._assigned_names = (assigned, uses)  # type: ignore[attr-defined]
+    return tree._assigned_names  # type: ignore[attr-defined]
 
 
 def _last(node: cst.CSTNode) -> str:

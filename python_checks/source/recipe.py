@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from python_checks.lua.recipe import FixResult
-from python_checks.source.tree import Plan, Refusal, SourceTree, unified_diff
+from python_checks.source.tree import Plan, Refusal, SourceTree, tree_of, unified_diff
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResu
     try:
         for recipe, step in steps:
             before = output
-            output, done = step.apply(SourceTree(before, step.about))
+            output, done = step.apply(tree_of(before, step.about))
             if output == before:
                 continue
             proof = step.prove(before, output)
-            if step.apply(SourceTree(output, step.about))[0] != output:
+            if step.apply(tree_of(output, step.about))[0] != output:
                 raise Refusal(f"{recipe}: looked for a second run without changes, found changes")
             actions += [*done, *proof]
     except Refusal as refusal:

@@ -6,15 +6,18 @@ assigned, lambdas, and properties or methods of one object that bear the key as 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
 
 from python_checks.source.evaluate import Scope, class_of, is_constant
-from python_checks.source.tree import Refusal, SourceTree, called, key_of, number_value, string_value
+from python_checks.source.tree import Refusal, SourceTree, called, holder_of, key_of, number_value, string_value
 
 KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
+ABOUT = re.compile("|".join(KEYS))
+"""Definitions of a long file that are looked at."""
 _DEPTH = 4
 
 
@@ -32,6 +35,15 @@ class Sink:
 
 def find_sinks(tree: SourceTree) -> list[Sink]:
     """The computed values in text order. Raises Refusal unless one function or class computes all three."""
+    return _split(tree)[0]
+
+
+def left_alone(tree: SourceTree) -> list[Sink]:
+    """Values under the same keys in functions that do not compute all three: what they mean there is not known."""
+    return _split(tree)[1]
+
+
+def _split(tree: SourceTree) -> tuple[list[Sink], list[Sink]]:
     found = list(_computed(tree))
     missing = [key for key in KEYS if not any(one.key == key for one, _ in found)]
     if missing:
@@ -51,7 +63,8 @@ def find_sinks(tree: SourceTree) -> list[Sink]:
         raise Refusal(
             f"looked for one definition of {', '.join(twice)} that computes the three values, found {len(names)} (lines {lines})"
         )
-    return [sink for sink, home in found if any(home is h for h in whole)]
+    inside = [sink for sink, home in found if any(home is h for h in whole)]
+    return inside, [sink for sink, home in found if not any(home is h for h in whole)]
 
 
 def _computed(tree: SourceTree) -> Iterator[tuple[Sink, cst.CSTNode]]:
@@ -101,6 +114,11 @@ def _keyed(node: cst.CSTNode) -> tuple[str, cst.BaseExpression | None]:
 
 def passes_on(tree: SourceTree, key: str, value: cst.BaseExpression) -> bool:
     """Whether a value only carries on what was computed elsewhere: ``m["frag_potential"]``, an average of ``p.frag_potential``."""
+    plain, _ = without_rounding(value)
+    while isinstance(plain, cst.BooleanOperation) and isinstance(plain.operator, cst.Or) and is_constant(plain.right):
+        plain, _ = without_rounding(plain.left)
+    if isinstance(key_of(plain), int) and not isinstance(holder_of(plain), cst.Tuple):
+        return True  # a query's column by its place
     return any(key_of(node) == key for node in tree.within(value, cst.BaseExpression))  # type: ignore[type-abstract]
 
 

@@ -15,7 +15,7 @@ import libcst as cst
 from ansible_collections.slomix.timetracking.plugins.module_utils import timing_probe
 
 from python_checks.source.evaluate import Scope
-from python_checks.source.tree import Edits, Plan, Refusal, SourceTree, called, dedented, holder_of, key_of
+from python_checks.source.tree import Edits, Plan, Refusal, SourceTree, called, dedented, holder_of, key_of, tree_of
 
 HELPER = '''
 def _timing_new_only():
@@ -416,8 +416,8 @@ def _with_note(tree: SourceTree, text: str, off: cst.CSTNode, *on: cst.CSTNode) 
 
 def prove_timing_new_only(before: bytes, after: bytes) -> list[str]:
     """The probe that guards the cutover must find the new display, and the two old ones as they were."""
-    old, new = (timing_probe.shows(_files(SourceTree(source).body)) for source in (before, after))
-    only = timing_probe.probe(_files(SourceTree(after).body))
+    old, new = (timing_probe.shows(_files(tree_of(source).body)) for source in (before, after))
+    only = timing_probe.probe(_files(tree_of(after).body))
     if not only["new_only"]:
         raise Refusal(f"looked for a display of the new values alone in the result, found {only['new_only_reason']}")
     # The flag's own displays: what they show, not where they stand.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import bisect
+import functools
 import io
 import re
 import textwrap
@@ -22,7 +23,7 @@ from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 from python_checks.lua.edits import Edits, unified_diff
 from python_checks.lua.recipe import CannotJudge, Plan, Refusal
 
-__all__ = ["CannotJudge", "Edits", "Plan", "Refusal", "SourceTree", "dedented", "unified_diff"]
+__all__ = ["CannotJudge", "Edits", "Plan", "Refusal", "SourceTree", "dedented", "tree_of", "unified_diff"]
 
 N = TypeVar("N", bound=cst.CSTNode)
 _BOM = b"\xef\xbb\xbf"
@@ -215,6 +216,12 @@ class SourceTree:
     def definitions(self) -> dict[str, cst.FunctionDef]:
         """The functions of the module's top level by name."""
         return {one.name.value: one for one in self.module.body if isinstance(one, cst.FunctionDef)}
+
+
+@functools.lru_cache(maxsize=2)
+def tree_of(source: bytes, about: re.Pattern[str] | None = None) -> SourceTree:
+    """A file's tree, kept for the next to ask: the proof and the second run read what the recipe has read or written."""
+    return SourceTree(source, about)
 
 
 def _left_out(body: bytes, about: re.Pattern[str] | None) -> list[tuple[int, int]]:

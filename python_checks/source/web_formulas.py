@@ -21,7 +21,7 @@ from python_checks.source import sqltext
 from python_checks.source.evaluate import Binding, CannotEvaluate, Evaluator, Leaf, Round, Scope, class_of
 from python_checks.source.players import as_round, generated_players
 from python_checks.source.querytext import Query, queries
-from python_checks.source.sinks import KEYS, Sink, find_sinks, rounding, without_rounding
+from python_checks.source.sinks import ABOUT, Sink, find_sinks, left_alone, rounding, without_rounding
 from python_checks.source.tree import (
     Edits,
     Plan,
@@ -31,10 +31,10 @@ from python_checks.source.tree import (
     holder_of,
     key_of,
     string_value,
+    tree_of,
 )
 from python_checks.source.web_sql import capped_dead, plan_web_queries, prove_web_queries, web_queries
 
-ABOUT = re.compile("|".join(KEYS))
 CAPPED = "time_dead_capped_seconds"
 _READ = "session_"
 _READS = 12
@@ -99,7 +99,7 @@ def _applied(tree: SourceTree, depth: int) -> tuple[bytes, list[str]]:
         # A row or an accumulator may have it under a key that is not read here; one line more reads it.
         for source in _with_read(tree, refusal.sink, refusal.what) if depth < _READS else ():
             try:
-                return _applied(SourceTree(source, tree.about), depth + 1)
+                return _applied(tree_of(source, tree.about), depth + 1)
             except _NotInScope as deeper:
                 refusal = deeper
         raise refusal
@@ -108,7 +108,7 @@ def _applied(tree: SourceTree, depth: int) -> tuple[bytes, list[str]]:
 
 def _without_unused_reads(output: bytes) -> bytes:
     """Without the lines of ``_with_read`` that nothing uses because a capped sum took their place."""
-    tree = SourceTree(output, ABOUT)
+    tree = tree_of(output, ABOUT)
     edits = Edits()
     for one in tree.within(tree.module, cst.Assign):
         target = one.targets[0].target
@@ -269,6 +269,10 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
             plan.actions.append(
                 f"{where.value}: what was assigned to it in front of line {tree.line(where)} is not shown any more"
             )
+    plan.actions += [
+        f"line {tree.line(sink.value)}: {sink.key} is computed there too, outside of what computes all three, and was left as it is"
+        for sink in left_alone(tree)
+    ]
     plan.actions.append(
         "damage_efficiency is a ratio from now on, not a percentage, and frag_potential is damage per alive minute: labels, axis "
         "limits and thresholds in the front end must follow"
@@ -297,7 +301,7 @@ def disagreements(source: bytes, trials: int = _TRIALS, seed: int = 1, each_roun
 
     Raises Refusal when the values cannot be found or followed: then nothing is known about them.
     """
-    tree = SourceTree(source, ABOUT)
+    tree = tree_of(source, ABOUT)
     scope = Scope(tree)
     calculator, code = sqltext.Calculator(), dict[int, Any]()
     players = lambda rounds: Evaluator(scope, rounds, calculator, code)  # noqa: E731
@@ -306,7 +310,7 @@ def disagreements(source: bytes, trials: int = _TRIALS, seed: int = 1, each_roun
 
 def prove_web_formulas(before: bytes, after: bytes) -> list[str]:
     """Raise Refusal unless a patched file agrees with the reference."""
-    if _by_query(SourceTree(after, ABOUT)):
+    if _by_query(tree_of(after, ABOUT)):
         return prove_web_queries(after)
     wrong = disagreements(after)
     if wrong:

@@ -9,8 +9,8 @@ from python_checks import formulas
 from python_checks.source import sqltext
 from python_checks.source.players import as_round, generated_players
 from python_checks.source.querytext import Query, queries
-from python_checks.source.sinks import KEYS
-from python_checks.source.tree import Plan, Refusal, SourceTree
+from python_checks.source.sinks import ABOUT, KEYS
+from python_checks.source.tree import Plan, Refusal, SourceTree, tree_of
 
 _NUMERIC = re.compile(r"\bROUND\s*\(", re.IGNORECASE)
 _DIGITS = re.compile(r",\s*(\d+)\s*\)")
@@ -109,7 +109,7 @@ def wrong_columns(text: str) -> dict[str, str]:
 
 def prove_web_queries(after: bytes) -> list[str]:
     """Raise Refusal unless the patched query agrees with the reference."""
-    texts = [q.text for q in web_queries(SourceTree(after))]
+    texts = [q.text for q in web_queries(tree_of(after, ABOUT))]
     wrong = [sentence for text in texts for sentence in wrong_columns(text).values()]
     if wrong or not texts:
         raise Refusal("the patched query was evaluated and is not right: " + ("; ".join(wrong) or "it is not there"))

@@ -192,3 +192,26 @@ def test_the_whole_endpoint_keeps_everything_else() -> None:
         assert {k: v for k, v in player.items() if k != "advanced_metrics"} == {
             k: v for k, v in old[guid].items() if k != "advanced_metrics"
         }
+
+
+def test_the_same_key_elsewhere_is_left_alone_and_told() -> None:
+    """A page of one weapon, and one that hands on what a table holds."""
+    other = b"""
+
+async def weapons(db):
+    out = []
+    for row in await db.fetch_all("SELECT weapon_name, SUM(kills), SUM(hits), SUM(shots) FROM weapon_comprehensive_stats GROUP BY 1"):
+        out.append({"weapon": row[0], "damage_efficiency": round(row[2] / max(1, row[3]) * 100, 1)})
+    return out
+
+
+async def records(db):
+    rows = await db.fetch_all("SELECT name, fp, sr, de FROM player_records")
+    return [{"frag_potential": r[1] or 0, "survival_rate": round(r[2], 1), "damage_efficiency": r[3]} for r in rows]
+"""
+    source = API.read_bytes()
+    plain, result = fix(source, ["web-formulas"]), fix(source + other, ["web-formulas"])
+    assert result.changed and result.output == plain.output + other
+    line = (source + other)[: (source + other).index(b"round(row[2] /")].count(b"\n") + 1
+    assert f"line {line}: damage_efficiency is computed there too" in " ".join(result.actions)
+    assert not fix(result.output, ["web-formulas"]).changed
