@@ -30,8 +30,9 @@ unit: setup ## everything but Molecule: pure code, modules as processes, engine,
 	pytest -n 2 --dist loadfile -q -m "not world"
 	pytest -q -m world
 
-nightly: setup ## the long fuzz runs, on top of `make test`
+nightly: setup ## the long fuzz runs, and 45 kills across phases 0 to 4, on top of `make test`
 	ROLLOUT_FUZZ_EXAMPLES=20000 pytest -n 2 --dist loadfile -q python_checks/tests/stats
+	ROLLOUT_KILLS=45 scripts/molecule.sh interrupted
 
 molecule: setup ## whole phases on the two-host world
 	scripts/molecule.sh
