@@ -18,24 +18,23 @@ import libcst as cst
 
 from python_checks import formulas
 from python_checks.source import sqltext
-from python_checks.source.evaluate import Binding, CannotEvaluate, Evaluator, Leaf, Round, Scope, class_of
+from python_checks.source.dead_time import dead_time
+from python_checks.source.evaluate import CannotEvaluate, Evaluator, Leaf, Round, Scope
+from python_checks.source.finder import PARTS, WANTED, Finder, NotInScope
 from python_checks.source.players import as_round, generated_players
-from python_checks.source.querytext import Query, queries
 from python_checks.source.sinks import ABOUT, Sink, find_sinks, left_alone, rounding, without_rounding
 from python_checks.source.tree import (
     Edits,
     Plan,
     Refusal,
     SourceTree,
-    called,
     holder_of,
     key_of,
     string_value,
     tree_of,
 )
-from python_checks.source.web_sql import capped_dead, plan_web_queries, prove_web_queries, web_queries
+from python_checks.source.web_sql import plan_web_queries, prove_web_queries, web_queries
 
-CAPPED = "time_dead_capped_seconds"
 _READ = "session_"
 _READS = 12
 _HELPERS = (formulas.dead_seconds, formulas.frag_potential, formulas.survival_rate, formulas.damage_efficiency)
@@ -66,14 +65,6 @@ class Disagreement:
         return f"{self.key}: found {self.found}, required {self.required:g} for a player with {shown}"
 
 
-class _NotInScope(Refusal):
-    """A value that the formulas need cannot be read from a name where a sink is computed."""
-
-    def __init__(self, message: str, sink: Sink, what: str) -> None:
-        super().__init__(message)
-        self.sink, self.what = sink, what
-
-
 def apply_web_formulas(tree: SourceTree) -> tuple[bytes, list[str]]:
     """The patched file and what was done. Raises Refusal."""
     if _by_query(tree):
@@ -95,12 +86,12 @@ def _by_query(tree: SourceTree) -> bool:
 def _applied(tree: SourceTree, depth: int) -> tuple[bytes, list[str]]:
     try:
         plan = plan_web_formulas(tree)
-    except _NotInScope as refusal:
+    except NotInScope as refusal:
         # A row or an accumulator may have it under a key that is not read here; one line more reads it.
         for source in _with_read(tree, refusal.sink, refusal.what) if depth < _READS else ():
             try:
                 return _applied(tree_of(source, tree.about), depth + 1)
-            except _NotInScope as deeper:
+            except NotInScope as deeper:
                 refusal = deeper
         raise refusal
     return tree.apply(plan.edits), plan.actions
@@ -190,8 +181,8 @@ def _holds(
     at: cst.CSTNode,
     what: str,
 ) -> bool:
-    """Whether ``root`` holds the wanted value (of _WANTED) under ``key``, for every player."""
-    wanted, factors = _WANTED[what]
+    """Whether ``root`` holds the wanted value (of WANTED) under ``key``, for every player."""
+    wanted, factors = WANTED[what]
     for player in players:
         one = Evaluator(scope, player, calculator, code)
         try:
@@ -206,32 +197,6 @@ def _holds(
         ):
             return False
     return True
-
-
-def _sum_of(column: str) -> Callable[[Sequence[Round]], float]:
-    return lambda rounds: sum(one[column] for one in rounds)
-
-
-def _raw_dead_s(rounds: Sequence[Round]) -> float:
-    return 60 * sum(r["time_dead_minutes"] for r in rounds)
-
-
-def _capped_dead_s(rounds: Sequence[Round]) -> float:
-    return sum(formulas.dead_seconds(60 * r["time_dead_minutes"], r["time_played_seconds"]) for r in rounds)
-
-
-_WANTED: dict[str, tuple[tuple[Callable[[Sequence[Round]], float], ...], tuple[float, ...]]] = {
-    "damage given": ((_sum_of("damage_given"),), (1.0,)),
-    "damage received": ((_sum_of("damage_received"),), (1.0,)),
-    "seconds played": ((_sum_of("time_played_seconds"),), (1.0, 60.0)),
-    "dead time": ((_capped_dead_s, _raw_dead_s), (1.0, 60.0)),
-}
-"""What the formulas are made of: the sums that count as it, and the factors to its unit (damage, seconds)."""
-_PARTS = {
-    "frag_potential": ("damage given", "seconds played", "dead time"),
-    "survival_rate": ("seconds played", "dead time"),
-    "damage_efficiency": ("damage given", "damage received"),
-}
 
 
 def plan_web_formulas(tree: SourceTree) -> Plan:
@@ -257,7 +222,7 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
                 "and the values are not the reference's; somebody has edited the helpers by hand"
             )
     plan = Plan()
-    finder = _Finder(tree, scope, evaluator)
+    finder = Finder(tree, scope, evaluator)
     done = [(sink, *_patch(tree, scope, finder, plan, sink)) for sink in sinks if id(sink.value) in wrong]
     _drop_unused(tree, scope, plan.edits, [sink for sink, _, _ in done], [where for _, where, _ in done])
     tree.insert_helpers(plan.edits, _helper_source())
@@ -280,12 +245,12 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     return plan
 
 
-def _patch(tree: SourceTree, scope: Scope, finder: _Finder, plan: Plan, sink: Sink) -> tuple[cst.CSTNode, str]:
+def _patch(tree: SourceTree, scope: Scope, finder: Finder, plan: Plan, sink: Sink) -> tuple[cst.CSTNode, str]:
     """Put the reference's call where a sink is computed, as early as its parts are in scope; gives that place and the call."""
     first: Refusal | None = None
     for place in _places(tree, scope, sink):
         try:
-            parts = [finder.part(place.at, what, sink, plan) for what in _PARTS[sink.key]]
+            parts = [_part(finder, place.at, what, sink, plan) for what in PARTS[sink.key]]
         except Refusal as refusal:
             first = refusal  # the last place is the response itself: what is missing there is missing
             continue
@@ -294,6 +259,15 @@ def _patch(tree: SourceTree, scope: Scope, finder: _Finder, plan: Plan, sink: Si
         plan.edits.replace(*place.span, place.shape.format(text).encode())
         return place.node, call
     raise first or Refusal(f"line {tree.line(sink.value)}: looked for a place for {sink.key}, found none")
+
+
+def _part(finder: Finder, at: cst.CSTNode, what: str, sink: Sink, plan: Plan) -> str:
+    """Text of one of WANTED at a place, found once."""
+    if (id(at), what) not in finder.parts:
+        finder.parts[id(at), what] = (
+            dead_time(finder.tree, finder, at, plan, sink) if what == "dead time" else finder.part(at, what, sink)
+        )
+    return finder.parts[id(at), what]
 
 
 def disagreements(source: bytes, trials: int = _TRIALS, seed: int = 1, each_round: bool = True) -> list[Disagreement]:
@@ -350,479 +324,6 @@ def _disagreements(
 def _merged(rounds: Sequence[Round]) -> Round:
     """All rounds as one: what a file sees that caps dead time on the sum only."""
     return {name: sum(one[name] for one in rounds) for name in sqltext.NUMBERS}
-
-
-class _Finder:
-    """Finds, among what is in scope, the expression that has a wanted value for every generated player."""
-
-    def __init__(self, tree: SourceTree, scope: Scope, evaluator: Callable[[Sequence[Round]], Evaluator]) -> None:
-        self.tree, self.scope, self.evaluator = tree, scope, evaluator
-        self.players = generated_players(12, seed=7)
-        self._parts: dict[tuple[int, str], str] = {}
-
-    def part(self, at: cst.CSTNode, what: str, sink: Sink, plan: Plan) -> str:
-        """Text of an expression at ``at`` that is one of _WANTED, times in seconds. Raises Refusal."""
-        if (id(at), what) not in self._parts:
-            self._parts[id(at), what] = (
-                _dead(self.tree, self, at, plan, sink) if what == "dead time" else self._part(at, what, sink)
-            )
-        return self._parts[id(at), what]
-
-    def _part(self, at: cst.CSTNode, what: str, sink: Sink) -> str:
-        (wanted,), factors = _WANTED[what]
-        found = self.candidates(at, wanted, factors)
-        if not found:
-            raise _NotInScope(
-                f"line {self.tree.line(at)}: looked for the {what} among the values in scope, found none that has its value; read it "
-                "from the query there",
-                sink,
-                what,
-            )
-        node, factor = found[0]
-        return _scaled(self.tree, node, factor)
-
-    def candidates(
-        self,
-        at: cst.CSTNode,
-        wanted: Callable[[Sequence[Round]], float],
-        factors: Sequence[float],
-        round_: int | None = None,
-        root: str = "",
-    ) -> list[tuple[cst.BaseExpression, float]]:
-        """Expressions usable at ``at`` whose value times the factor is the wanted one, names first."""
-        result = []
-        for node in self._in_scope(at):
-            if root and _root(node) != root:
-                continue
-            for factor in factors:
-                if self._has(node, at, wanted, factor, round_):
-                    result.append((node, factor))
-                    break
-        return result
-
-    def _has(
-        self,
-        node: cst.BaseExpression,
-        at: cst.CSTNode,
-        wanted: Callable[[Sequence[Round]], float],
-        factor: float,
-        round_: int | None,
-    ) -> bool:
-        for player in self.players:
-            one = self.evaluator(player)
-            try:
-                if round_ is None:
-                    value = one.number(node)
-                    goal = wanted(player[:1] if one.single else player)
-                else:
-                    value = one.in_round(node, player[-1])
-                    goal = wanted(player[-1:])
-            except CannotEvaluate:
-                return False
-            if not isinstance(value, (int, float)) or not math.isclose(
-                value * factor, goal, rel_tol=1e-9, abs_tol=1e-9
-            ):
-                return False
-        return True
-
-    def _in_scope(self, at: cst.CSTNode) -> list[cst.BaseExpression]:
-        """Names and accesses that stand in the function and mean at ``at`` what they mean where they stand."""
-        function = self.tree.function(at)
-        seen: dict[str, cst.BaseExpression] = {}
-        for node in self.tree.within(function, cst.BaseExpression):  # type: ignore[type-abstract]
-            name = isinstance(node, cst.Name)
-            if not (name or isinstance(node, (cst.Subscript, cst.Attribute)) or called(node) == "get"):
-                continue
-            root = _root(node)
-            text = self.tree.text(node)
-            if not root or text in seen or (not name and key_of(node) is None):
-                continue
-            if name and self._is_target_or_part(node):
-                continue
-            here, there = self.scope.binding(root, at), self.scope.binding(root, node)
-            if here is not None and there is not None and here.node is there.node and here.kind != "def":
-                seen[text] = node
-        return sorted(seen.values(), key=lambda n: (not isinstance(n, cst.Name), len(self.tree.text(n))))
-
-    def _is_target_or_part(self, node: cst.BaseExpression) -> bool:
-        parent = self.tree.parent(node)
-        if isinstance(parent, (cst.Param, cst.AssignTarget, cst.Arg)) and getattr(parent, "keyword", None) is node:
-            return True
-        return isinstance(parent, (cst.Attribute, cst.Param)) and getattr(parent, "value", None) is not node
-
-
-def _root(node: cst.CSTNode) -> str:
-    while not isinstance(node, cst.Name):
-        inner = holder_of(node)
-        if inner is None:
-            return ""
-        node = inner
-    return node.value
-
-
-def _dead(tree: SourceTree, finder: _Finder, at: cst.CSTNode, plan: Plan, sink: Sink) -> str:
-    """Text of the dead seconds, capped in each round where the file's shape allows it."""
-    ready = finder.candidates(at, _capped_dead_s, (1.0, 60.0))
-    if ready:
-        node, factor = ready[0]
-        return _scaled(tree, node, factor)
-    found = finder.candidates(at, _raw_dead_s, (1.0, 60.0))
-    if not found:
-        raise _NotInScope(
-            f"line {tree.line(at)}: looked for the dead time (column time_dead_minutes) among the values in scope, found none that has "
-            "its value; the query or the sums do not carry it, and without it neither frag potential nor survival rate can be right: "
-            "select SUM(time_dead_minutes) there, or each round's, and run this again",
-            sink,
-            "dead time",
-        )
-    for node, factor in found:
-        one = finder.evaluator(finder.players[0])
-        one.number(node)
-        if one.single:
-            # One round's own values: the formulas cap them.
-            return _scaled(tree, node, factor)
-    for node, factor in found:
-        text = _cap(tree, finder, node, plan, factor)
-        if text:
-            return text
-    raise Refusal(
-        f"line {tree.line(at)}: looked for the statement or query that adds up the rounds' dead time, to cap each round's to its played "
-        f"time, found {tree.text(found[0][0])!r} put together in a way that is not known; one round with inflated dead time would weigh on "
-        "the others: cap it there by hand (dead time within 0 and played time, in each round) and run this again"
-    )
-
-
-def _cap(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
-    """Make the sum behind ``node`` one of capped values; gives the text to use, or "" when this shape is not known."""
-    scope = finder.scope
-    if isinstance(node, cst.Name):
-        binding = scope.binding(node.value, node)
-        if binding is None:
-            return ""
-        if binding.kind == "compound":
-            return _cap_loop(tree, finder, node, binding, plan)
-        if binding.kind == "param" and isinstance(binding.node, cst.FunctionDef):
-            return _cap_argument(tree, finder, node, binding, plan, factor)
-        if binding.kind == "assign" and binding.value is not None:
-            total = _sum_in(tree, binding.value)
-            if total is not None:
-                return _cap_sum(tree, finder, total, node, plan, factor)
-            if key_of(binding.value) is not None:
-                return _cap(tree, finder, binding.value, plan, factor)
-            if isinstance(binding.value, cst.Call) and (text := _cap_column(tree, finder, binding.value, plan)):
-                return text
-        return _cap_query(tree, finder, node, plan, factor)
-    key = key_of(node)
-    filled = [scope.stores(home).get(key, []) for home in _homes(tree, node)] if isinstance(key, str) else []
-    stores = next((one for one in filled if one), [])
-    adding = [store for store in stores if store.adds]
-    if len(adding) != 1:
-        total = next((t for s in stores if (t := _sum_in(tree, s.value)) is not None), None)
-        if total is not None:
-            return _cap_sum(tree, finder, total, node, plan, factor)
-        return _cap_query(tree, finder, node, plan, factor)
-    store = adding[0]
-    expression = _capped_round(tree, finder, store.value)
-    if not expression:
-        return ""
-    if isinstance(store.target, cst.Attribute) and re.search(rb"__slots__|\bslots\s*=\s*True", tree.body):
-        # No room for an attribute more.
-        plan.edits.replace(*tree.span(store.value), (f"{expression} / 60" if factor == 60 else expression).encode())
-        plan.actions.append(
-            f"line {tree.line(store.node)}: each round's dead time is capped to the round's played time, wherever it is shown"
-        )
-        return _scaled(tree, node, factor)
-    statement = tree.statement(store.node)
-    container = tree.text(holder_of(store.target) or store.target)
-    if isinstance(store.target, cst.Attribute):
-        start = f'{container}.{CAPPED} = getattr({container}, "{CAPPED}", 0.0) + '
-        use = f"{tree.text(holder_of(node) or node)}.{CAPPED}"
-    else:
-        start = f'{container}["{CAPPED}"] = {container}.get("{CAPPED}", 0.0) + '
-        use = f'{tree.text(holder_of(node) or node)}["{CAPPED}"]'
-    inside = expression.removeprefix("_dead_seconds(").removesuffix(")")
-    tree.insert_after(plan.edits, statement, [f"{start}_dead_seconds(", f"    {inside}", ")"])
-    plan.actions.append(
-        f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time"
-    )
-    return use
-
-
-def _homes(tree: SourceTree, node: cst.CSTNode) -> list[cst.CSTNode]:
-    """Where an accumulator that is read at ``node`` may be filled, the nearest first."""
-    function = tree.function(node)
-    return [one for one in (function, class_of(tree, function)) if one is not None]
-
-
-def _scaled(tree: SourceTree, node: cst.BaseExpression, factor: float) -> str:
-    """The text in seconds; a row's value may be NULL."""
-    text = tree.text(node)
-    if factor != 60:
-        return text
-    computed = isinstance(node, cst.Name) and Scope(tree).assignments(node.value, tree.function(node))
-    return f"{text} * 60" if computed else f"({text} or 0) * 60"
-
-
-def _capped_round(tree: SourceTree, finder: _Finder, value: cst.BaseExpression) -> str:
-    """``_dead_seconds(...)`` of one round's dead and played time, in seconds; "" when the played time is not at hand."""
-    roots = {_root(n) for n in tree.within(value, cst.BaseExpression) if key_of(n) is not None}  # type: ignore[type-abstract]
-    played = []
-    for root in sorted(roots - {""}) or [""]:
-        played += finder.candidates(value, lambda r: r[0]["time_played_seconds"], (1.0, 60.0), round_=1, root=root)
-    if not played:
-        return ""
-    node, scale = played[0]
-    evaluator = finder.evaluator(finder.players[0])
-    one = finder.players[0][-1]
-    try:
-        in_seconds = math.isclose(evaluator.in_round(value, one), 60 * one["time_dead_minutes"], rel_tol=1e-9)
-    except (CannotEvaluate, TypeError):
-        return ""
-    text = tree.text(value)
-    dead = (
-        text
-        if in_seconds
-        else (f"60 * {text}" if isinstance(value, (cst.Subscript, cst.Name, cst.Attribute)) else f"60 * ({text})")
-    )
-    if not in_seconds and isinstance(value, (cst.Subscript, cst.Attribute)):
-        dead = f"60 * ({text} or 0)"
-    return f"_dead_seconds({dead}, {_scaled(tree, node, scale)})"
-
-
-def _cap_loop(tree: SourceTree, finder: _Finder, node: cst.Name, binding: Binding, plan: Plan) -> str:
-    """``dead = 0`` ... ``for row in rows: dead += row[...]``: a second sum beside the first."""
-    added = [a for a in finder.scope.assignments(node.value, binding.node) if isinstance(a, cst.AugAssign)]
-    before = finder.scope.binding(node.value, binding.node)
-    if len(added) != 1 or not isinstance(binding.node, cst.For) or before is None or before.kind != "assign":
-        return ""
-    expression = _capped_round(tree, finder, added[0].value)
-    if not expression:
-        return ""
-    tree.insert_before(plan.edits, binding.node, [f"{CAPPED} = 0.0"])
-    tree.insert_after(plan.edits, tree.statement(added[0]), [f"{CAPPED} += {expression}"])
-    plan.actions.append(
-        f"line {tree.line(added[0])}: each round's dead time is also added up capped to the round's played time"
-    )
-    return CAPPED
-
-
-def _sum_in(tree: SourceTree, value: cst.BaseExpression) -> cst.GeneratorExp | cst.ListComp | None:
-    for call in tree.within(value, cst.Call):
-        if called(call) == "sum" and call.args and isinstance(call.args[0].value, (cst.GeneratorExp, cst.ListComp)):
-            return call.args[0].value
-    return None
-
-
-def _cap_argument(
-    tree: SourceTree, finder: _Finder, node: cst.Name, binding: Binding, plan: Plan, factor: float
-) -> str:
-    """A parameter that one caller fills with a loop's sum: the summand is capped at the caller, in its own unit."""
-    argument = finder.scope.argument(node.value, binding)
-    given = finder.scope.binding(argument.value, argument) if isinstance(argument, cst.Name) else None
-    if not isinstance(argument, cst.Name) or given is None or not isinstance(given.node, cst.For):
-        return ""
-    added = [a for a in finder.scope.assignments(argument.value, given.node) if isinstance(a, cst.AugAssign)]
-    expression = _capped_round(tree, finder, added[0].value) if len(added) == 1 else ""
-    if not expression:
-        return ""
-    plan.edits.replace(
-        *tree.span(added[0].value), f"{expression} / 60".encode() if factor == 60 else expression.encode()
-    )
-    plan.actions.append(
-        f"line {tree.line(added[0])}: each round's dead time is capped to the round's played time, wherever it is shown"
-    )
-    return _scaled(tree, node, factor)
-
-
-def _cap_sum(
-    tree: SourceTree,
-    finder: _Finder,
-    total: cst.GeneratorExp | cst.ListComp,
-    node: cst.BaseExpression,
-    plan: Plan,
-    factor: float,
-) -> str:
-    """``dead = sum(r["time_dead_minutes"] for r in rounds)``: a capped sum in the next line, else capped in place."""
-    element = total.elt
-    root = _root_of_target(total.for_in)
-    played = finder.candidates(element, lambda r: r[0]["time_played_seconds"], (1.0, 60.0), round_=1, root=root)
-    if not played:
-        played = _other_sums(tree, finder, total)
-    one = finder.players[0]
-    try:
-        value = finder.evaluator(one).value(_call_around(tree, total))
-    except CannotEvaluate:
-        return ""
-    raw_min = sum(r["time_dead_minutes"] for r in one)
-    unit = next(
-        (u for u in (1, 60) if isinstance(value, float) and math.isclose(value * u, 60 * raw_min, rel_tol=1e-9)), None
-    )
-    if not played or unit is None:
-        return ""
-    text = tree.text(element)
-    dead = f"_dead_seconds({'60 * ' if unit == 60 else ''}({text} or 0), {_scaled(tree, *played[0])})"
-    statement = tree.statement(total)
-    plan.actions.append(f"line {tree.line(element)}: each round's dead time is capped to the round's played time")
-    iterated = tree.text(total.for_in.iter)
-    again = sum(1 for c in tree.within(tree.function(total), cst.CompFor) if tree.text(c.iter) == iterated) > 1
-    if isinstance(node, cst.Name) and isinstance(statement, cst.SimpleStatementLine) and again:
-        start, end = tree.span(total)
-        first, last = tree.span(element)
-        display = tree.body[start:first].decode() + dead + tree.body[last:end].decode()
-        tree.insert_after(plan.edits, statement, [f"{CAPPED} = sum({display.removeprefix('(').removesuffix(')')})"])
-        return CAPPED
-    plan.edits.replace(*tree.span(element), (f"{dead} / 60" if unit == 60 else dead).encode())
-    return _scaled(tree, node, factor)
-
-
-def _other_sums(
-    tree: SourceTree, finder: _Finder, total: cst.GeneratorExp | cst.ListComp
-) -> list[tuple[cst.BaseExpression, float]]:
-    """The element of another sum over the same rows by the same name that is the played time."""
-    found: list[tuple[cst.BaseExpression, float]] = []
-    for other in [
-        *tree.within(tree.function(total), cst.GeneratorExp),
-        *tree.within(tree.function(total), cst.ListComp),
-    ]:
-        if (
-            other is total
-            or _root_of_target(other.for_in) != _root_of_target(total.for_in)
-            or called(tree.parent(tree.parent(other) or other) or other) != "sum"
-        ):
-            continue
-        for factor in (1.0, 60.0):
-            if tree.text(other.for_in.iter) == tree.text(total.for_in.iter) and finder._has(
-                _call_around(tree, other), other, lambda r: sum(x["time_played_seconds"] for x in r), factor, None
-            ):
-                found.append((other.elt, factor))
-    return found
-
-
-def _cap_column(tree: SourceTree, finder: _Finder, dead: cst.Call, plan: Plan) -> str:
-    """``dead = total(rows, "time_dead_minutes")`` beside the same for the played time: a capped sum in the next line."""
-    function = tree.definitions().get(called(dead))
-    texts = [string_value(one.value) for one in dead.args]
-    rows = [one.value for one in dead.args if isinstance(one.value, cst.Name)]
-    reads_keys = function is not None and any(isinstance(i.value, cst.Name) for i in tree.within(function, cst.Index))
-    column = next((text for text in texts if text), "")
-    statement = tree.statement(dead)
-    if not reads_keys or len(rows) != 1 or not column or not isinstance(statement, cst.SimpleStatementLine):
-        return ""
-    for other in tree.within(tree.function(dead), cst.Call):
-        names = [text for one in other.args if (text := string_value(one.value))]
-        if (
-            called(other) != called(dead)
-            or len(names) != 1
-            or tree.raw(other).replace(names[0], column) != tree.raw(dead)
-        ):
-            continue
-        for factor in (1.0, 60.0):
-            if finder._has(other, other, _sum_of("time_played_seconds"), factor, None):
-                played = f'(r["{names[0]}"] or 0){"" if factor == 1 else " * 60"}'
-                summand = f'_dead_seconds(60 * (r["{column}"] or 0), {played})'
-                tree.insert_after(plan.edits, statement, [f"{CAPPED} = sum({summand} for r in {tree.raw(rows[0])})"])
-                plan.actions.append(
-                    f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time"
-                )
-                return CAPPED
-    return ""
-
-
-def _call_around(tree: SourceTree, total: cst.CSTNode) -> cst.BaseExpression:
-    return next(n for n in tree.ancestors(total) if isinstance(n, cst.Call))
-
-
-def _root_of_target(for_in: cst.CompFor) -> str:
-    return for_in.target.value if isinstance(for_in.target, cst.Name) else ""
-
-
-_SUM_DEAD = re.compile(r"\bSUM\s*\([^)]*?(?P<what>(?P<alias>\b\w+\.)?\btime_dead_minutes)\b", re.IGNORECASE)
-
-
-def _cap_query(tree: SourceTree, finder: _Finder, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
-    """``SUM(p.time_dead_minutes)`` in the query: a capped sum beside it where rows are read by name, else capped there, so that the
-    rows keep their shape."""
-    places: list[tuple[Query, re.Match[str]]] = []
-    for area in (tree.function(node), tree.module):
-        inside = {id(one) for one in tree.below(area)}
-        places = places or [(q, m) for q in queries(tree) if id(q.node) in inside for m in _SUM_DEAD.finditer(q.text)]
-    if not places:
-        return _cap_rows(tree, node, plan, factor)
-    if len(places) != 1:
-        return ""
-    query, match = places[0]
-    summand = capped_dead(match["alias"] or "", "min")
-    closed = re.match(r"\s*\)", query.text[match.end() :]) and query.text[: match.start("what")].rstrip().endswith("(")
-    summand = summand if closed else f"({summand})"
-    key, column = key_of(node), _own_column(tree, query, match, node)
-    if column is not None and isinstance(key, str):
-        item, _, end = column
-        name = "time_dead_capped_minutes" if factor == 60 else CAPPED
-        shift = item.expression.lower().find(match[0].lower())
-        before = match.start("what") - match.start()
-        text = item.expression[: shift + before] + summand + item.expression[shift + len(match[0]) :]
-        query.edit(plan.edits, end, end, f", {text} AS {name}")
-        plan.actions.append(
-            f"line {tree.line(query.node)}: the query also sums each round's dead time capped to the round's played time"
-        )
-        read = tree.text(node).replace(key, name)
-        return f"({read} or 0) * 60" if factor == 60 else read
-    query.edit(plan.edits, match.start("what"), match.end("what"), summand)
-    plan.actions.append(
-        f"line {tree.line(query.node)}: the query sums each round's dead time capped to the round's played time, wherever it is shown"
-    )
-    return _scaled(tree, node, factor)
-
-
-def _cap_rows(tree: SourceTree, node: cst.BaseExpression, plan: Plan, factor: float) -> str:
-    """A query of one row a round: the column itself is capped there."""
-    found = []
-    for query in queries(tree):
-        for items in sqltext.select_spans(query.text):
-            columns = {
-                name
-                for item, _, _ in items
-                for name in ("time_dead_minutes", "time_played_seconds")
-                if name in item.expression
-            }
-            found += [
-                (query, item, start, end)
-                for item, start, end in items
-                if "time_dead_minutes" in item.expression
-                and len(columns) == 2
-                and not sqltext.is_aggregate(item.expression)
-            ]
-    if len(found) != 1:
-        return ""
-    query, item, start, end = found[0]
-    match = re.search(r"(?P<alias>\b\w+\.)?\btime_dead_minutes\b", query.text[start:end], re.IGNORECASE)
-    if match is None:
-        return ""
-    text = capped_dead(match["alias"] or "", "min")
-    whole = match[0] == query.text[start:end]
-    query.edit(plan.edits, start + match.start(), start + match.end(), f"{text} AS {item.name}" if whole else text)
-    plan.actions.append(
-        f"line {tree.line(query.node)}: the query caps each round's dead time to the round's played time, wherever it is shown"
-    )
-    return _scaled(tree, node, factor)
-
-
-def _own_column(
-    tree: SourceTree, query: Query, match: re.Match[str], node: cst.BaseExpression
-) -> tuple[sqltext.Item, int, int] | None:
-    """The column that a row read at ``node`` by name gets from the query, when one column more would reach it and harm nobody."""
-    lists = sqltext.select_spans(query.text)
-    mine = next((items for items in lists for _, a, b in items if a <= match.start() < b), None)
-    root = _root(node)
-    by_place = [
-        one
-        for one in tree.within(tree.function(node), cst.BaseExpression)  # type: ignore[type-abstract]
-        if _root(one) == root and isinstance(key_of(one), int)
-    ]
-    reaches = mine is lists[0] or all(i.expression.endswith("*") for i, _, _ in lists[0])
-    if mine is None or by_place or not reaches or re.search(r"\bUNION\b", query.text, re.IGNORECASE):
-        return None
-    return next(one for one in mine if one[1] <= match.start() < one[2])
 
 
 @dataclass(frozen=True)
