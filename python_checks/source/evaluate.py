@@ -106,11 +106,11 @@ class Scope:
 
     def calls(self, name: str) -> list[cst.Call]:
         """All calls of a name or method in the file."""
-        if name not in self._calls:
-            self._calls[name] = [
-                node for node in self.tree.nodes if isinstance(node, cst.Call) and called(node) == name
-            ]
-        return self._calls[name]
+        if not self._calls:
+            for node in self.tree.nodes:
+                if isinstance(node, cst.Call):
+                    self._calls.setdefault(called(node), []).append(node)
+        return self._calls.get(name, [])
 
     def argument(self, name: str, binding: Binding) -> cst.BaseExpression | None:
         """What the only call in the file gives for a parameter; None when there is no such call, or several."""
