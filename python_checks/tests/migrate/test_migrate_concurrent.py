@@ -186,7 +186,10 @@ def test_killed_at_any_moment(site: Site) -> None:
     whole_s = time.monotonic() - began
     site.migrate("rollback")
     killed, states = 0, set()
-    for _ in range(14):
+    for number in range(40):
+        # On a busy machine a life may take longer or shorter than the first one did.
+        if number >= 14 and killed >= 3:
+            break
         there = bool(site.columns())
         if there:
             site.run(f"UPDATE {TABLE} SET time_alive_seconds = kills WHERE kills <= 7")
