@@ -129,8 +129,9 @@ class ActionModule(ActionBase):
 def _fixed(options: dict[str, Any], source: bytes) -> tuple[Any, dict[str, Any] | None]:
     """The codemods' result, or the merge's in the same shape with its own report."""
     from python_checks.candidate import read
+    from python_checks.lua.fix import fix
     from python_checks.lua.merge import Source, merge
-    from python_checks.lua.recipe import FixResult, fix
+    from python_checks.lua.recipe import FixResult
 
     if not options["merge"]:
         return fix(source, options["recipes"], options["file"]), None

@@ -1,4 +1,4 @@
 """The Lua workshop: structural fixes for ET:Legacy scripts and their rehearsal in the engine stand-in.
 
-``recipe.fix`` applies codemods, ``rehearse.rehearse`` plays whole matches with a file and judges what came out.
+``fix.fix`` applies codemods, ``rehearse.rehearse`` plays whole matches with a file and judges what came out.
 """

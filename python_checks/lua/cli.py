@@ -96,7 +96,7 @@ def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
 def _fix(arguments: argparse.Namespace) -> int:
     from python_checks.lua.files import replace_file
-    from python_checks.lua.recipe import fix
+    from python_checks.lua.fix import fix
 
     source = arguments.file.read_bytes()
     result = fix(source, arguments.recipe, arguments.file.name)

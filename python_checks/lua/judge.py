@@ -17,10 +17,11 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from python_checks.lua.finding import Finding, short
 from python_checks.lua.stage import FAULT_TEXT, Performance, Post, Written
+from python_checks.lua.writer_judge import judge_writer
 
 FIELD_LIMIT_CHARS = 1024
 FIELDS_LIMIT = 25
@@ -45,31 +46,6 @@ _LUA_ERROR = re.compile(
 )
 _GAMETIME = re.compile(r"gametime-.*\.json$")
 _COLOUR = re.compile(r"\^.")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One requirement that was not met. ``half`` is like ``R2`` (empty for the whole match), ``fault`` names an injected fault.
-
-    A ``is_remark`` is worth knowing and fails nothing: it is outside of what the plan asks of this script.
-    """
-
-    file: str
-    match: str
-    interpreter: str
-    half: str
-    fault: str
-    code: str
-    found: str
-    required: str
-    is_remark: bool = False
-
-    def sentence(self) -> str:
-        """The finding for people."""
-        where = " ".join(
-            p for p in (self.match, self.interpreter, self.half, f"(fault: {self.fault})" if self.fault else "") if p
-        )
-        return f"{self.file}: {where}: {self.code}: found {self.found}; required: {self.required}"
 
 
 class StrictJson(ValueError):
@@ -403,8 +379,6 @@ def judge(
     file: str, module: str, kind: str, performance: Performance, header_fields: int | None = None
 ) -> list[Finding]:
     """The findings of one performance; ``kind`` as from ``kind_of``, ``header_fields`` as for ``judge_writer``."""
-    from python_checks.lua.writer_judge import judge_writer
-
     judging = _Judge(file, module, performance)
     judging.everyone()
     if kind == "webhook":
@@ -480,10 +454,3 @@ def _plain(name: str) -> str:
 def _shown(name: str) -> str:
     """The engine's name as JSON can carry it: bytes that are no UTF-8 read as Latin-1."""
     return re.sub("[\udc80-\udcff]", lambda m: chr(ord(m.group()) - 0xDC00), name)
-
-
-def short(text: str, limit: int = 300) -> str:
-    """Cut, and free of control characters and of anything that looks like the address of a hook."""
-    text = re.sub(r"https?://\S+", "<address>", text)
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from python_checks.lua.edits import unified_diff
+from python_checks.lua.fix import registry
 from python_checks.lua.helpers import NothingFound
 from python_checks.lua.interpreters import compile_errors
-from python_checks.lua.recipe import CannotJudge, Plan, Refusal, registry
+from python_checks.lua.recipe import CannotJudge, Plan, Refusal
 from python_checks.lua.tree import LuaTree
 from python_checks.lua.writer_text import find_header
 

@@ -26,8 +26,9 @@ from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 
+from python_checks.lua.finding import Finding
 from python_checks.lua.interpreters import INTERPRETERS, compile_errors
-from python_checks.lua.judge import Finding, compare, fault_fired, judge, kind_of
+from python_checks.lua.judge import compare, fault_fired, judge, kind_of
 from python_checks.lua.probe import probe_for
 from python_checks.lua.stage import Job, Performance, from_json, module_path, performance, to_json
 

@@ -21,7 +21,7 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.stats_file imp
 from ansible_collections.slomix.timetracking.plugins.module_utils.stats_header import FIELDS_NEW, Header, limit_clock
 from ansible_collections.slomix.timetracking.plugins.module_utils.stats_names import ROUND, Name, parse_name
 
-from python_checks.lua.judge import Finding, short
+from python_checks.lua.finding import Finding, short
 from python_checks.lua.stage import Performance, Written
 
 PLAYTIME_TOLERANCE_MS = 50

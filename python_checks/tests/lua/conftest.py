@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from python_checks.lua.judge import Finding, judge, kind_of
+from python_checks.lua.finding import Finding
+from python_checks.lua.fix import fix
+from python_checks.lua.judge import judge, kind_of
 from python_checks.lua.probe import probe_for
-from python_checks.lua.recipe import fix
 from python_checks.lua.stage import Job, Performance, play
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from python_checks.lua import judge as judging
-from python_checks.lua.judge import Finding, StrictJson, compare, strict_json
+from python_checks.lua.finding import Finding
+from python_checks.lua.judge import StrictJson, compare, strict_json
 from python_checks.lua.rehearse import SIXTEEN_A_SIDE
 from python_checks.tests.lua.conftest import MODULE, fixed, perform
 

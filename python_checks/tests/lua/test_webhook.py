@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from python_checks.lua.edits import Edits
+from python_checks.lua.finding import Finding
+from python_checks.lua.fix import fix
 from python_checks.lua.interpreters import compile_errors
-from python_checks.lua.judge import Finding, judge
-from python_checks.lua.recipe import CannotJudge, FixResult, fix
+from python_checks.lua.judge import judge
+from python_checks.lua.recipe import CannotJudge, FixResult
 from python_checks.lua.tree import LuaTree
 from python_checks.lua.webhook import plan_webhook
 from python_checks.lua.webhook_targets import watched_state

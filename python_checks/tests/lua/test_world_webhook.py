@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from python_checks.engine import Server, VirtualClock, match_names
-from python_checks.lua.recipe import fix
+from python_checks.lua.fix import fix
 from python_checks.lua.rehearse import RehearsalFile, rehearse
 from python_checks.lua.scan.run import scan_source
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from python_checks.cli import main
+from python_checks.lua.fix import fix
 from python_checks.lua.interpreters import INTERPRETERS, compile_errors
 from python_checks.lua.judge import compare
 from python_checks.lua.merge import RECIPES, TABLE, Source, merge
-from python_checks.lua.recipe import CannotJudge, fix
+from python_checks.lua.recipe import CannotJudge
 from python_checks.lua.rehearse import RehearsalFile, rehearse
 from python_checks.lua.scan.run import scan_source
 from python_checks.tests.lua_merge.writers import (

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from python_checks.lua.fix import fix
 from python_checks.lua.helpers import SECTIONS
 from python_checks.lua.interpreters import compile_errors
-from python_checks.lua.recipe import fix
 from python_checks.tests.lua_merge.writers import NEW, OLD, OWN, ROOT, codes, merged, perform, source
 
 HELPERS = ROOT / "python_checks" / "lua" / "writer_helpers"

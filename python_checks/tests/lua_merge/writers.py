@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from python_checks.lua.judge import Finding, judge
+from python_checks.lua.finding import Finding
+from python_checks.lua.judge import judge
 from python_checks.lua.merge import MergeResult, Source, merge
 from python_checks.lua.stage import Job, Performance, play
 

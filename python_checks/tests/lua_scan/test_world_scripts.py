@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from python_checks.lua.recipe import fix
+from python_checks.lua.fix import fix
 from python_checks.lua.scan.report import Finding
 from python_checks.lua.scan.run import scan_source
 

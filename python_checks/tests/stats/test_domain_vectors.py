@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ansible_collections.slomix.timetracking.plugins.module_utils import stats_file, stats_header
 
+from python_checks.lua.fix import fix
 from python_checks.lua.merge import Source, merge
-from python_checks.lua.recipe import fix
 from python_checks.lua.stage import Job, Performance, play
 from python_checks.source.recipe import fix as fix_source
 from python_checks.stats.compose import Line, Round
