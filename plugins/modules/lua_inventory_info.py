@@ -9,6 +9,7 @@ DOCUMENTATION = r"""
 module: lua_inventory_info
 short_description: List every Lua file that a game server could run
 version_added: 0.1.0
+extends_documentation_fragment: [slomix.timetracking.game_server]
 author: [the etl-timetracking-rollout contributors]
 description:
   - Walks homepath and basepath in the engine's search order, loose files and pk3 archives, and gives for each Lua file
@@ -35,21 +36,9 @@ options:
   console_log:
     description: The server's console log; C(etconsole.log) in the homepath's mod folder when left out.
     type: path
-  host:
-    description: Address of the game server as seen from this host.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its UDP port.
-    type: int
-    default: 27960
   rcon_password_file:
     description: File on this host that holds the rcon password in its first line. Without it the running server is not asked.
     type: path
-  timeout_s:
-    description: How long one rcon answer may take.
-    type: float
-    default: 2.0
   releases_dir:
     description: >-
       Folder with the manifests that C(lua_release) keeps. Loaded bytes that are a release recorded there are superseded

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from python_checks.tests.postgres import Cluster, binaries, cluster
@@ -83,3 +84,12 @@ def pg() -> Iterator[Cluster]:
         pytest.fail("PostgreSQL's server binaries are missing under /usr/lib/postgresql; run `make setup` first")
     with cluster(programs) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def slomix_schema(pg: Cluster) -> str:
+    """Name of a database with the site's empty schema; ``pg.database(slomix_schema)`` makes a copy to work on."""
+    name = pg.database()
+    with psycopg.connect(pg.dsn(name), autocommit=True) as connection:
+        connection.execute((ROOT / "molecule/world/slomix_vm/schema.sql").read_bytes())
+    return name

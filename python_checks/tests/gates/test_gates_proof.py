@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from ansible_collections.slomix.timetracking.plugins.module_utils.judge import worst
 
@@ -123,10 +122,8 @@ def test_the_text_fits_the_screen_and_names_the_items() -> None:
 
 
 @pytest.mark.postgres
-def test_spawn_rows_are_counted_by_player_and_unlinked_ones_apart(pg: Any, root: Any) -> None:
-    name = pg.database()
-    with psycopg.connect(pg.dsn(name), autocommit=True) as connection:
-        connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_bytes())
+def test_spawn_rows_are_counted_by_player_and_unlinked_ones_apart(pg: Any, root: Any, slomix_schema: str) -> None:
+    name = pg.database(slomix_schema)
     sql = (root / "playbooks/plan/sql/spawn_rows.sql").read_text()
     stats = Statistics(pg.dsn(name), sql)
     one, two = stats.half(1, LOADED + 460), stats.half(2, LOADED + 1000)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from ansible_collections.slomix.timetracking.plugins.module_utils import gate_lint, judge
@@ -81,13 +80,10 @@ def test_a_coverage_that_could_not_be_read_does_not_pass(
 
 
 def test_the_coverage_of_an_empty_database_passes(
-    gate: dict[str, Any], run_module: Runner, pg: Any, root: Path
+    gate: dict[str, Any], run_module: Runner, pg: Any, root: Path, slomix_schema: str
 ) -> None:
     """Zero rounds are a count too; the step asks for the count, not for its size."""
-
-    name = pg.database()
-    with psycopg.connect(pg.dsn(name)) as connection:
-        connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_bytes())
+    name = pg.database(slomix_schema)
     options = {"host": str(pg.folder), "port": pg.port, "user": "postgres", "dbname": name}
     sql = (root / "playbooks/plan/sql/coverage.sql").read_text()
     params = {"newest_rounds": 5000, "window_days": 14, "bot_name_regex": "^x"}

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from ansible_collections.slomix.timetracking.plugins.module_utils import logwindow, pairs
 
@@ -17,17 +16,11 @@ from python_checks.tests.halves import LOADED, MAP, ROUND_PAIRS, Statistics, loc
 pytestmark = pytest.mark.postgres
 
 
-@pytest.fixture(scope="module")
-def template(pg: Any, root: Path) -> str:
-    name: str = pg.database()
-    with psycopg.connect(pg.dsn(name), autocommit=True) as connection:
-        connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_bytes())
-    return name
-
-
 @pytest.fixture
-def stats(pg: Any, root: Path, template: str) -> Any:
-    database = Statistics(pg.dsn(pg.database(template)), (root / "playbooks/plan/sql/pairs_since_load.sql").read_text())
+def stats(pg: Any, root: Path, slomix_schema: str) -> Any:
+    database = Statistics(
+        pg.dsn(pg.database(slomix_schema)), (root / "playbooks/plan/sql/pairs_since_load.sql").read_text()
+    )
     yield database
     database.connection.close()
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from evening import API, BAD_ARGUMENT, OTHER_SHA1, OTHER_SHA256, R1_S, R2_S, RESTORED, SHA1, Evening, init
@@ -292,23 +291,15 @@ def gate(root: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((root / "playbooks/plan/gates/phase1.yml").read_text()))
 
 
-@pytest.fixture(scope="module")
-def template(pg: Any, root: Path) -> str:
-    name: str = pg.database()
-    with psycopg.connect(pg.dsn(name), autocommit=True) as connection:
-        connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_bytes())
-    return name
-
-
 @pytest.fixture
 def evening(
-    tmp_path: Path, pg: Any, root: Path, template: str, gate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, pg: Any, root: Path, slomix_schema: str, gate: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Evening]:
     # The server's own clock: gametime lines carry local time without a zone.
     monkeypatch.setenv("TZ", "Europe/Ljubljana")
     time.tzset()
     sql = (root / "playbooks/plan/sql/pairs_since_load.sql").read_text()
-    stats = Statistics(pg.dsn(pg.database(template)), sql)
+    stats = Statistics(pg.dsn(pg.database(slomix_schema)), sql)
     yield Evening(tmp_path, stats, gate)
     stats.connection.close()
     os.environ.pop("TZ", None)

@@ -55,10 +55,8 @@ class Statistics:
 
 
 @pytest.fixture
-def stats(pg: Any, root: Path) -> Any:
-    name = pg.database()
-    with psycopg.connect(pg.dsn(name), autocommit=True) as connection:
-        connection.execute((root / "molecule/world/slomix_vm/schema.sql").read_bytes())
+def stats(pg: Any, root: Path, slomix_schema: str) -> Any:
+    name = pg.database(slomix_schema)
     database = Statistics(pg.dsn(name), (root / "playbooks/plan/sql/writer_halves.sql").read_text())
     yield database
     database.connection.close()
