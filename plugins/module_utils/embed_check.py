@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.stats_checks import unit_factor
+from ansible_collections.slomix.timetracking.plugins.module_utils.stats_header import clock_text
 
 FIELDS, NAME, VALUE, TITLE, DESCRIPTION, FOOTER, WHOLE = 25, 256, 1024, 256, 4096, 2048, 6000
 """Discord's limits: fields of an embed, characters of its parts, and of all embeds of a message together."""
@@ -176,7 +177,7 @@ def _fault(sample: Mapping[str, Any]) -> str:
         return "; ".join(sample["marks"][:3])
     if sample["unequal"]:
         return "; ".join(
-            f"{one['name']}: {one['shown']} is shown, old is {clock(one['old_s'])}, new {clock(one['new_s'])}"
+            f"{one['name']}: {one['shown']} is shown, old is {clock_text(one['old_s'])}, new {clock_text(one['new_s'])}"
             f"{', an error of unit by ' + one['unit'] if one['unit'] else ''}"
             for one in sample["table"]
             if one["kind"] == OTHER
@@ -243,7 +244,7 @@ def _read(embeds: Sequence[Mapping[str, Any]], players: Mapping[str, Player]) ->
                 "name": name,
                 "old_s": player.old_s,
                 "new_s": player.new_s,
-                "shown": " / ".join(map(clock, times)),
+                "shown": " / ".join(map(clock_text, times)),
                 "kind": kind,
                 "unit": next((f"{factor:g}" for factor in factors if factor), ""),
             }
@@ -283,15 +284,6 @@ def dead_times(part: str) -> List[int]:
 def _seconds(first: str, second: str, third: Optional[str]) -> int:
     total = int(first) * 60 + int(second)
     return total if third is None else total * 60 + int(third)
-
-
-def clock(seconds: int) -> str:
-    """Seconds as m:ss.
-
-    >>> clock(442)
-    '7:22'
-    """
-    return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 def _everything(embeds: Sequence[Mapping[str, Any]]) -> Iterator[str]:

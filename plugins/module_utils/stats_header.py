@@ -163,6 +163,15 @@ def clock_seconds(text: str) -> Optional[int]:
     return int(match.group(1)) * 60 + int(match.group(2)) or None
 
 
+def clock_text(seconds: int) -> str:
+    """M:SS of whole seconds, as headers and displays write it; minutes have no bound.
+
+    >>> clock_text(442)
+    '7:22'
+    """
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
 def limit_seconds(minutes_text: str) -> Optional[float]:
     """Seconds of the cvar ``timelimit`` (minutes, up to six decimals); None for 0 and for what is no such number."""
     if not _MINUTES.fullmatch(minutes_text):
@@ -177,8 +186,7 @@ def limit_clock(minutes_text: str) -> Optional[str]:
     """
     if limit_seconds(minutes_text) is None:
         return None
-    seconds = math.floor(float(minutes_text) * 60000) // 1000
-    return f"{seconds // 60}:{seconds % 60:02d}"
+    return clock_text(math.floor(float(minutes_text) * 60000) // 1000)
 
 
 def _anchor(parts: List[bytes]) -> Optional[int]:

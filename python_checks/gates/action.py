@@ -3,6 +3,7 @@ site's folder and plan."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,8 +28,8 @@ class LedgerAction(ActionBase):
         folder = evidence_dir(options["evidence_dir"], variables, self._loader.get_basedir(), self._templar.template)
         return self.act(options, variables, folder, plan_dir(variables, self._templar.template))
 
+    @abstractmethod
     def act(
         self, options: dict[str, Any], variables: dict[str, Any], folder: Path, plan_folder: Path
     ) -> dict[str, Any]:
         """The result. ``folder`` holds the ledger, ``plan_folder`` the plan; ``variables`` are the task's."""
-        raise NotImplementedError

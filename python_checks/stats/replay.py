@@ -25,6 +25,7 @@ from ansible_collections.slomix.timetracking.plugins.module_utils.parser_run imp
     failure,
     rows,
 )
+from ansible_collections.slomix.timetracking.plugins.module_utils.stats_header import clock_text
 
 RUNNER = Path(__file__).with_name("parser_runner.py")
 
@@ -201,7 +202,7 @@ def _judge(path: tuple[Any, ...], value: Any, answer: dict[str, Any], stats: sta
         return isinstance(value, str), rule
     if name == "time_display":
         seconds = owner.get("time_played_seconds") if isinstance(owner, Mapping) else None
-        fits = isinstance(seconds, (int, float)) and value == f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+        fits = isinstance(seconds, (int, float)) and value == clock_text(int(seconds))
         return fits, rule
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False, f"{value!r} is no number; rule: {rule}"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.slomix.timetracking.plugins.action.shown_values_info import ActionModule
 from ansible_collections.slomix.timetracking.plugins.module_utils import embed_check
-from ansible_collections.slomix.timetracking.plugins.module_utils.embed_check import check, clock, sentence
+from ansible_collections.slomix.timetracking.plugins.module_utils.embed_check import check, sentence
+from ansible_collections.slomix.timetracking.plugins.module_utils.stats_header import clock_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,11 +51,11 @@ def sums(some: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
 
 
 def new_only(name: str, _old: int, new: int) -> str:
-    return f"{name}: dead {clock(new)}, denied 1:05"
+    return f"{name}: dead {clock_text(new)}, denied 1:05"
 
 
 def dual(name: str, old: int, new: int) -> str:
-    return f"{name}: dead O {clock(old)} / N {clock(new)} (+{clock(abs(new - old))}), denied O 1:02 / N 1:05 (+0:03)"
+    return f"{name}: dead O {clock_text(old)} / N {clock_text(new)} (+{clock_text(abs(new - old))}), denied O 1:02 / N 1:05 (+0:03)"
 
 
 def embed(some: list[dict[str, Any]], line: Line = new_only, **more: Any) -> dict[str, Any]:
@@ -84,11 +85,11 @@ def test_the_right_display_passes(line: Line, wanted: str) -> None:
 
 
 def test_other_forms_of_a_display_are_read_too() -> None:
-    bold: Line = lambda name, _old, new: f"`{1}.` **{name}** ☠ Dead: `{clock(new)}` | Denied: `0:12`"  # noqa: E731
+    bold: Line = lambda name, _old, new: f"`{1}.` **{name}** ☠ Dead: `{clock_text(new)}` | Denied: `0:12`"  # noqa: E731
     assert passes(check(embed(rows(), bold), rows(), "new"))
-    ranked: Line = lambda name, _old, new: f"#{1 + int(name[-1])} {name} - {clock(new)} dead? {clock(new)}"  # noqa: E731
+    ranked: Line = lambda name, _old, new: f"#{1 + int(name[-1])} {name} - {clock_text(new)} dead? {clock_text(new)}"  # noqa: E731
     assert passes(check(embed(rows(), ranked), rows(), "new"))
-    fields = [{"name": name, "value": f"K 9 D 5 1:23\nTime dead {clock(new)}"} for name, _old, new in sums(rows())]
+    fields = [{"name": name, "value": f"K 9 D 5 1:23\nTime dead {clock_text(new)}"} for name, _old, new in sums(rows())]
     assert passes(check({"messages": [{"content": "", "embeds": [{"title": "x", "fields": fields}]}]}, rows(), "new"))
     # A name that begins another one, and one with the marks of the chat in it.
     some = [
