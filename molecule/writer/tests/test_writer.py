@@ -75,6 +75,8 @@ def test_phase_2_builds_and_touches_no_host(
 
 def test_phase_4_refuses_in_front_of_the_parser(et: Host, playbook: Playbook) -> None:
     before = state(et)
+    preview = playbook("phase4", check=True)
+    assert preview.rc == 0 and "a real run would stop here: step 4.1 is refused" in " ".join(preview.output.split())
     refused = playbook("phase4")
     assert refused.rc != 0 and "gate phase3" in refused.output
     assert state(et) == before
