@@ -1,7 +1,8 @@
 # The two commands that matter are `make demo` and `make test`; README.md says what you will see.
 SHELL := /bin/bash
 export LC_ALL := C.UTF-8
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Not everybody's PATH has the folders that dpkg, podman's network and mmdebstrap look for their helpers in.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 WORLD := molecule/world/world.py
 
 .DEFAULT_GOAL := help

@@ -3,6 +3,8 @@
 # Python packages in .venv. Ends by touching .venv/.ready, which `make` compares with the files the environment is made from.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# dpkg refuses to work without its helpers, which lie there.
+export PATH="$PATH:/usr/sbin:/sbin"
 
 say() { printf 'setup: %s\n' "$*"; }
 die() {

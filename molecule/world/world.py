@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -95,6 +96,8 @@ def _bot(podman: Podman, world: World) -> str:
 
 def main() -> int:
     """Carry the command line out."""
+    # podman and mmdebstrap look for helpers there (iptables, ldconfig); an ordinary user's PATH ends before.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     options = command_line(sys.argv[1:])
     podman = Podman(CACHE)
     started = time.monotonic()
