@@ -42,6 +42,15 @@ class Run:
     output: str = ""
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Why a test failed, for the end of scripts/molecule.sh: Molecule's own log buries it."""
+    if report.failed:
+        why = ROOT / "build/molecule" / f"{WORLD.removeprefix('mol-')}.why"
+        why.parent.mkdir(parents=True, exist_ok=True)
+        with why.open("a") as file:
+            file.write(f"{report.nodeid} ({report.when})\n{report.longreprtext}\n")
+
+
 @pytest.fixture(scope="session")
 def et() -> Host:
     """The game server as its operator reaches it: ssh as et."""

@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 logs=build/molecule
-mkdir -p "$logs" && rm -f "$logs"/*.failed
+mkdir -p "$logs" && rm -f "$logs"/*.failed "$logs"/*.why
 # The longest first, so that none of them is left over at the end.
 longest_first=(newcomer interrupted writer sources cutover)
 mapfile -t known < <(find molecule -mindepth 2 -maxdepth 2 -name molecule.yml -printf '%h\n' | sed 's|.*/||' | sort)
@@ -19,7 +19,7 @@ run() {
         printf 'molecule %-14s ok (%ss)\n' "$scenario" $((SECONDS - started))
     else
         touch "$logs/$scenario.failed"
-        printf 'molecule %-14s FAILED (%ss); the last lines of %s:\n%s\n' "$scenario" $((SECONDS - started)) "$log" "$(tail -n 80 "$log")"
+        printf 'molecule %-14s FAILED (%ss); more at the end, and in %s\n' "$scenario" $((SECONDS - started)) "$log"
     fi
 }
 
@@ -30,6 +30,13 @@ for scenario in "${scenarios[@]}"; do
     run "$scenario" &
 done
 wait
-failed=$(find "$logs" -name '*.failed' | wc -l)
+mapfile -t broken < <(find "$logs" -name '*.failed' -printf '%f\n' | sed 's/[.]failed$//' | sort)
+failed=${#broken[@]}
+for scenario in "${broken[@]}"; do printf '\n%s\n' "$logs/$scenario.log, its end:" && tail -n 80 "$logs/$scenario.log"; done
+# What failed comes last and short: whoever keeps only the end of this output has it.
+for scenario in "${broken[@]}"; do
+    printf '\n%s:\n' "$scenario"
+    { cat "$logs/$scenario.why" 2>/dev/null || echo "no test failed: the world or Molecule did"; } | grep -E '^(E  |test|no test|molecule)' | cut -c-200 | head -n 9
+done
 printf '%s passed, %s failed\n' $((${#scenarios[@]} - failed)) "$failed"
 ((failed == 0))
