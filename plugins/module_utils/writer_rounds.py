@@ -121,6 +121,7 @@ def _file(one: Mapping[str, Any], loaded: str, settle_s: float) -> Dict[str, Any
         "field9": header.get("playtime"),
         "playtime_ms": header.get("playtime_ms"),
         "players": one.get("players"),
+        "longest_played_min": one.get("longest_played_min"),
         "fault": "; ".join(faults),
     }
 
@@ -136,7 +137,7 @@ def _stored(
         "round_id": row.get("round_id"),
         "rounds": row.get("rounds"),
         **_against_webhook(played_s, row),
-        **_against_players(played_s, row),
+        **_against_players(half, played_s, row),
         "source": _source(row, lines),
     }
 
@@ -181,9 +182,10 @@ def _against_webhook(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
     return {**result, "lua_s": lua_s, "lua_off_s": off_s, "webhook_fault": fault, "webhook_code": code}
 
 
-def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[str, Any]:
+def _against_players(half: Mapping[str, Any], played_s: Optional[float], row: Mapping[str, Any]) -> Dict[str, Any]:
     """Field 9 against the longest time that the bot stored for a player of the half (and of the match summary).
-    ``stored_code`` says why that time is no witness: NO_TIMES, or NOT_WHOLE where nobody played the whole half."""
+    ``stored_code`` says why that time is no witness: NO_TIMES, NOT_WHOLE where nobody played the whole half, ORPHAN
+    where the bot had no R1 at hand and stored an R2 as its file says it, both halves together."""
     longest, summary = row.get("longest_s"), row.get("summary_longest_s")
     result: Dict[str, Any] = {
         "stored_players": row.get("players"),
@@ -196,7 +198,7 @@ def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
     if played_s is None or longest is None:
         return result
     off_s = round(float(longest) - played_s, 3)
-    fault, factor = "", unit_factor(float(longest), played_s)
+    fault, code, factor = "", "", unit_factor(float(longest), played_s)
     if factor == 1 / 60:
         factor = None  # a half that everybody left early looks like that
     where = f"the bot stored {longest:g} s for a player, field 9 says {played_s:g} s"
@@ -207,10 +209,22 @@ def _against_players(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
     if factor is not None:
         reading = "milliseconds read as seconds" if factor == 1000 else "not read as milliseconds"
         fault = f"unit error by a factor of {_named(factor)}, {reading}: {where}; mend the parser first (phase 3)"
+    elif off_s > STORED_TOLERANCE_S and _orphan(half, row):
+        code = "ORPHAN"
     elif off_s > STORED_TOLERANCE_S:
         fault = f"{where}: {off_s:g} s more, allowed are {STORED_TOLERANCE_S:g} s"
-    code = "NOT_WHOLE" if not fault and off_s < -STORED_TOLERANCE_S else ""
+    elif off_s < -STORED_TOLERANCE_S:
+        code = "NOT_WHOLE"
     return {**result, "stored_off_s": off_s, "stored_fault": fault, "stored_code": code}
+
+
+def _orphan(half: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether an R2 was imported without its R1: no match summary came with it, and the longest stored time is the one
+    that its file has for both halves together (to the second: the importer multiplies that number)."""
+    both_min = half.get("longest_played_min")
+    if half.get("round") != 2 or row.get("summary_longest_s") is not None or both_min is None:
+        return False
+    return abs(float(row["longest_s"]) - float(both_min) * 60) <= 1
 
 
 def _named(factor: float) -> str:

@@ -133,7 +133,8 @@ sha256:
   returned: always
 rounds:
   description: The newest 50 round files saved after O(since), oldest first; name, stamp, map, round, header, players,
-    age_s (seconds since the file changed on disk, by this host's clock), complete, why_incomplete, verdict, violations,
+    longest_played_min (the most that a player line says, of both halves together in an R2; null without players), age_s
+    (seconds since the file changed on disk, by this host's clock), complete, why_incomplete, verdict, violations,
     unjudged, notes and first_half, as above.
   type: list
   elements: dict
@@ -189,6 +190,7 @@ def rounds_since(folder: str, since: str) -> List[Dict[str, Any]]:
         first, first_stats = first_half(folder, name)
         checked = stats_checks.check_stats(name.name, stats, first_stats).as_dict()
         header = first_stats.header if first_stats is not None else None
+        played = [player.fields["time_played_minutes"] for player in stats.players]
         found.append(
             {
                 **checked,
@@ -197,6 +199,7 @@ def rounds_since(folder: str, since: str) -> List[Dict[str, Any]]:
                 "round": name.round,
                 "header": stats.header.as_dict() if stats.header else None,
                 "players": len(stats.players),
+                "longest_played_min": max((one for one in played if one is not None), default=None),
                 "age_s": int(time.time() - read.mtime_unix) if not read.error else None,
                 "complete": stats.complete and not read.error,
                 "why_incomplete": read.error or stats.why_incomplete,

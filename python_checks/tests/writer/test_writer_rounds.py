@@ -198,6 +198,28 @@ def test_milliseconds_read_as_seconds_are_named_with_the_factor(
 
 
 @pytest.mark.parametrize(
+    ("changes", "verdict", "code"),
+    [
+        ({"longest_s": 840}, "pass", "ORPHAN"),
+        ({"longest_s": 838}, "fail", ""),
+        ({"longest_s": 840, "summary_longest_s": 842}, "fail", ""),
+        ({"longest_s": 405}, "pass", ""),
+    ],
+    ids=["R2 alone", "another sum", "the summary came with it", "R1 was there"],
+)
+def test_a_second_half_that_came_in_without_its_first_is_no_witness(
+    changes: dict[str, Any], verdict: str, code: str, read: Callable[..., Any], gate: dict[str, Any]
+) -> None:
+    """The bot then stores the file's own times, of both halves together (14.0 min here); that is no error of field 9."""
+    got = read((R1, FIRST), (R2, SECOND))
+    rows = {"rows": [row(FIRST, R1), row(SECOND, R2, **changes)]}
+    halves = writer_rounds.stored_sample(got["result"], rows, FIELD9, LOAD, SETTLE_S)
+    assert halves["halves"][1]["stored_code"] == code
+    found = verdicts(gate, got["sample"], halves)["4.3/stored"]
+    assert found.verdict == verdict and ("ORPHAN x1" in found.found) == bool(code)
+
+
+@pytest.mark.parametrize(
     ("changes", "log", "check", "verdict", "code"),
     [
         ({"lua_end_unix": 1771620400}, FIELD9, "4.3/webhook", "fail", ""),
