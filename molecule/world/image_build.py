@@ -77,8 +77,16 @@ def tree_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def _ordinary_modes(folder: Path) -> None:
+    """The modes that git knows, whatever the umask of the checkout: under 077 the game server could not read its own files."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
 def _image(podman: Podman, name: str, base: str, context: Path, folder: Path) -> str:
     shutil.copy(IMAGES / name / "Containerfile", context / "Containerfile")
+    _ordinary_modes(context)
     digest = hashlib.sha256(f"{base}\0{tree_digest(context)}".encode()).hexdigest()
     tag = f"{PREFIX}/{name}:{digest[:16]}"
     if podman.image_exists(tag):

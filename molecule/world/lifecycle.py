@@ -12,12 +12,16 @@ from containers import Podman, WorldError
 from image_build import build_all
 from layout import HOSTS, SSH_PORT, USER, World, load_world, prepare_folder, remove_folder, set_evidence_aside
 
+from python_checks.engine.__main__ import HELD
+
 BOOT_TIMEOUT_S = 120
 READY_TIMEOUT_S = 60
 DIGEST_TIMEOUT_S = 120
 PLAY_TIMEOUT_S = 300
 SETTLE_S = 1.0
 HEALTH = "http://127.0.0.1:8089/health"
+ENGINE = ("env", "PYTHONPATH=/opt/engine", "python3", "-m", "python_checks.engine")
+HALF_TIME = "r2"
 
 # One `podman exec` does all the waiting: is-system-running fails while the bus is not there yet.
 WAIT_FOR_BOOT = f"""
@@ -129,18 +133,27 @@ def health(podman: Podman, world: World) -> dict[str, Any]:
 def play(podman: Podman, name: str, match: str, map_name: str | None) -> str:
     """Play a match of the engine stand-in (on another map, if one is named) and wait until the bot has digested it.
 
-    Returns what the engine printed. Raises WorldError when the engine refuses or the bot does not come to rest.
+    The bot digests each half before the next one begins: on a real server minutes lie between two files, and a bot that
+    sees both at once may import the second half without the first. Returns what the engine printed. Raises WorldError
+    when the engine refuses or the bot does not come to rest.
     """
     world = load_world(name)
     health(podman, world)
     game = world.container("et-server")
     if map_name:
         match = podman.exec(game, "bash", "-c", MATCH_ON_MAP, "bash", match, map_name, user="et").strip()
-    engine = ["env", "PYTHONPATH=/opt/engine", "python3", "-m", "python_checks.engine"]
-    options = ["--wait", "--timeout-s", str(PLAY_TIMEOUT_S), "--password-file", RCON_PASSWORD_FILE]
-    said = podman.exec(game, *engine, "play", match, *options, user="et", timeout_s=PLAY_TIMEOUT_S + 30)
-    podman.exec(game, "bash", "-c", WAIT_FOR_POSTS, timeout_s=DIGEST_TIMEOUT_S)
-    wait_for_digestion(podman, world, time.time())
+    options = ["--hold", HALF_TIME, "--timeout-s", str(PLAY_TIMEOUT_S), "--password-file", RCON_PASSWORD_FILE]
+    said, code, verb = "", HELD, ["play", match]
+    while code == HELD:
+        done = podman.call(
+            "exec", "--user", "et", game, *ENGINE, *verb, *options, check=False, timeout_s=PLAY_TIMEOUT_S + 30
+        )
+        said, code = said + done.stdout, done.returncode
+        if code not in (0, HELD):
+            raise WorldError(f"the game server of world '{name}' did not play {match}: {(said + done.stderr).strip()}")
+        podman.exec(game, "bash", "-c", WAIT_FOR_POSTS, timeout_s=DIGEST_TIMEOUT_S)
+        wait_for_digestion(podman, world, time.time())
+        verb = ["go"]
     return said
 
 

@@ -1,4 +1,7 @@
-"""Command line: ``serve`` a stand-in, ask one by ``rcon``, ``play`` a match on one. The password is read from a file, never from argv."""
+"""Command line: ``serve`` a stand-in, ask one by ``rcon``, ``play`` a match on one, ``go`` on with a play that is held.
+
+The password is read from a file, never from argv.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from pathlib import Path
 
 OOB = b"\xff\xff\xff\xff"
 FIRST_ANSWER_S, NEXT_ANSWER_S = 3.0, 0.15
+HELD = 10
+"""Exit code of ``play --hold`` and ``go`` when the play waits at the named point."""
 
 
 class NoAnswer(RuntimeError):
@@ -42,16 +47,38 @@ def _rcon(args: argparse.Namespace) -> int:
 
 def _play(args: argparse.Namespace) -> int:
     password = args.password_file.read_text(encoding="utf-8").strip()
+    # A play that was held and then forgotten would keep this one waiting for ever.
+    if args.hold and not _go_on(args, password):
+        return 1
     answer = ask(args.host, args.port, password, f"standin_play {args.match} {args.speed:g}")
     sys.stdout.write(answer)
     if not answer.startswith("queued"):
         return 1
-    if not args.wait:
-        return 0
+    return _wait(args, password) if args.wait or args.hold else 0
+
+
+def _go(args: argparse.Namespace) -> int:
+    password = args.password_file.read_text(encoding="utf-8").strip()
+    return _wait(args, password) if _go_on(args, password) else 1
+
+
+def _go_on(args: argparse.Namespace, password: str) -> bool:
+    """Let a held play go on, to the next point that is wished for; in one command, since a play at full speed is fast."""
+    answer = ask(args.host, args.port, password, f"standin_go {args.hold or ''}")
+    if answer.startswith("error:"):
+        print(answer.strip(), file=sys.stderr)
+    return not answer.startswith("error:")
+
+
+def _wait(args: argparse.Namespace, password: str) -> int:
+    """Until the play is over (its last line is printed; 0 when it went well) or held (``HELD``)."""
     deadline = time.monotonic() + args.timeout_s
     while time.monotonic() < deadline:
         state = ask(args.host, args.port, password, "standin_idle").splitlines()
+        if state[0].endswith(" held"):
+            return HELD
         if state[0] == "idle":
+            ask(args.host, args.port, password, "standin_go")  # a hold that was never reached is not for the next play
             print(state[1])
             return 0 if state[1].endswith(" ok") else 1
         time.sleep(0.2)
@@ -98,18 +125,26 @@ def main(argv: list[str] | None = None) -> int:
     run.add_argument("--bind", default="0.0.0.0")
     run.add_argument("--port", type=int, default=27960)
     run.set_defaults(action=_serve)
-    for name, text, action in (("rcon", "send one command", _rcon), ("play", "play a match", _play)):
+    for name, text, action in (
+        ("rcon", "send one command", _rcon),
+        ("play", "play a match", _play),
+        ("go", "go on with a play that is held, and wait for its end", _go),
+    ):
         client = commands.add_parser(name, help=text)
         client.add_argument("--password-file", type=Path, required=True)
         client.add_argument("--host", default="127.0.0.1")
         client.add_argument("--port", type=int, default=27960)
+        if name == "rcon":
+            client.add_argument("command", nargs="+")
+        else:
+            client.add_argument("--timeout-s", type=float, default=120.0)
+            client.add_argument(
+                "--hold", metavar="POINT", help=f"stop at the next r1, r2 or intermission, with exit code {HELD}"
+            )
         if name == "play":
             client.add_argument("match")
             client.add_argument("--speed", type=float, default=0.0, help="multiple of real time; 0 is full speed")
             client.add_argument("--wait", action="store_true")
-            client.add_argument("--timeout-s", type=float, default=120.0)
-        else:
-            client.add_argument("command", nargs="+")
         client.set_defaults(action=action)
     args = parser.parse_args(argv)
     try:

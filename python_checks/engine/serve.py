@@ -6,7 +6,8 @@ rcon knows what a real server knows (``lua_status``, ``status``, cvars by name, 
 
 * ``standin_play <name|path> [speed]``: queue a match and return at once; ``speed`` is a multiple of real time, none means at full speed;
 * ``standin_idle``: ``idle`` or ``playing <name> <warmup|r1|r2|intermission>[ held]``, then a line on the last match;
-* ``standin_hold <r1|r2|intermission>``: stop the play at its next arrival there (the server goes on answering), ``standin_go`` continues.
+* ``standin_hold <r1|r2|intermission>``: stop the play at its next arrival there (the server goes on answering),
+  ``standin_go [r1|r2|intermission]`` goes on, to that point.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Process:
         self.last = "none"
         self.hold = ""
         self.held = False
+        self._where = ""
         self._speed = 0.0
         self._began = (0.0, 0)
         self._polled = 0.0
@@ -106,7 +108,7 @@ class Process:
         if now - self._polled >= POLL_S:
             self._polled = now
             self._answer(0)
-        if self.hold and self.position() == self.hold:
+        if self.hold and self._arrives():
             self.hold, self.held = "", True
             since = time.monotonic()
             while self.held:
@@ -118,6 +120,11 @@ class Process:
             due = began + (server.clock.now_ms - virtual_ms) / 1000 / self._speed
             while (wait := due - time.monotonic()) > 0:
                 self._answer(wait)
+
+    def _arrives(self) -> bool:
+        """Whether this frame is the first one at the point to hold at."""
+        before, self._where = self._where, self.position()
+        return before != self._where == self.hold
 
     def position(self) -> str:
         """Where the play is: warmup, r1, r2 or intermission."""
@@ -235,14 +242,15 @@ class Process:
             if not busy and self.queue:
                 busy = f"playing {self.queue[0][0].name} warmup"
             return f"{busy or 'idle'}\nlast: {self.last}"
-        if name == "standin_go":
-            self.hold, self.held = "", False
-            return "going"
-        if name == "standin_hold":
-            if len(words) != 2 or words[1] not in POINTS:
-                return f"error: standin_hold takes one of {', '.join(POINTS)}"
-            self.hold = words[1]
-            return f"will hold at {words[1]}"
+        if name in ("standin_go", "standin_hold"):
+            point = "".join(words[1:2])
+            if len(words) > 2 or ((point or name == "standin_hold") and point not in POINTS):
+                return f"error: {name} takes one of {', '.join(POINTS)}"
+            self.hold, self._where = point, self.position() if self.playing else ""
+            if name == "standin_hold":
+                return f"will hold at {point}"
+            self.held = False
+            return f"going, will hold at {point}" if point else "going"
         if name == "standin_play":
             try:
                 match = load_match(words[1])

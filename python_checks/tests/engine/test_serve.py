@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from python_checks.engine.__main__ import NoAnswer, ask
+from python_checks.engine.__main__ import HELD, NoAnswer, ask
 
 ROOT = Path(__file__).resolve().parents[3]
 PASSWORD = "not a secret"
@@ -206,6 +206,17 @@ def test_client_commands(running: Running) -> None:
 
     assert "queued full_hold" in run("play", "full_hold", "--wait").stdout
     assert run("rcon", "standin_idle").stdout == "idle\nlast: full_hold ok\n"
+    # Held at each second half of two pairs; the point it never reaches is not left for the next play.
+    pairs = running.folder / "pairs.yml"
+    half = "  - {end: {objective_s: 60}}\n"
+    pairs.write_text("about: two pairs\nmap: supply\ntimelimit_min: 6\nhalves:\n" + 4 * half)
+    codes = [run("play", str(pairs), "--hold", "r2"), run("go", "--hold", "r2"), run("go", "--hold", "r2")]
+    assert [code.returncode for code in codes] == [HELD, HELD, 0] and codes[-1].stdout == "last: pairs ok\n"
+    assert run("play", "completed", "--wait").returncode == 0
+    assert run("play", "completed", "--hold", "r2").returncode == HELD
+    assert "playing completed r2 held" in run("rcon", "standin_idle").stdout
+    assert run("play", "completed", "--hold", "noon").returncode == 1
+    assert run("go").returncode == 0
     assert run("play", "nothing").returncode == 1
     running.stop()
     gone = run("rcon", "status")
