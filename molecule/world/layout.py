@@ -38,6 +38,7 @@ class World:
     stats_port: int
     shadow: bool = False
     interpreter: str = "lua54"
+    zone: str = "Etc/UTC"
 
     @property
     def folder(self) -> Path:
@@ -71,7 +72,19 @@ def new_world(name: str, *, shadow: bool, interpreter: str) -> World:
             f"'{name}' is no name for a world: lower-case letters, digits and hyphens are, but not 'cache'."
         )
     ports = (DEMO_PORT["et-server"], DEMO_PORT["slomix-vm"]) if name == DEMO else _free_ports()
-    return World(name, *ports, shadow=shadow, interpreter=interpreter)
+    return World(name, *ports, shadow=shadow, interpreter=interpreter, zone=noon_zone(datetime.now(UTC).hour))
+
+
+def noon_zone(hour: int) -> str:
+    """The time zone where it is noon at this hour of UTC.
+
+    Both hosts of a world live there: no midnight tears a pair apart (the bot links none over midnight, whoever runs the tests
+    late), and local time is rarely UTC by accident.
+
+    >>> noon_zone(4), noon_zone(12), noon_zone(20)
+    ('Etc/GMT-8', 'Etc/UTC', 'Etc/GMT+8')
+    """
+    return f"Etc/GMT{hour - 12:+d}" if hour != 12 else "Etc/UTC"
 
 
 def load_world(name: str) -> World:
@@ -120,6 +133,8 @@ def prepare_folder(world: World) -> None:
         "".join(f"[127.0.0.1]:{world.port(host)} {host_keys[host]}\n" for host in HOSTS)
     )
     game, stats = folder / "seed" / "et-server", folder / "seed" / "slomix-vm"
+    for host in HOSTS:
+        (folder / "seed" / host / "zone").write_text(f"{world.zone}\n")
     (game / "authorized_keys").write_text(operator + bot)
     (stats / "authorized_keys").write_text(operator)
     (stats / "bot_known_hosts").write_text(f"[et-server]:{SSH_PORT['et-server']} {host_keys['et-server']}\n")

@@ -1,9 +1,12 @@
 #!/bin/bash
-# Runs at every boot before anything else of the world: places the keys and passwords made for this world.
+# Runs at every boot before anything else of the world: places the keys, passwords and time zone of this world.
 set -euo pipefail
 seed=/etc/world-seed
 install_dir=/home/et/etlegacy-v2.83.1-x86_64
 
+zone=$(<"$seed/zone")
+ln -sf "/usr/share/zoneinfo/$zone" /etc/localtime
+echo "$zone" >/etc/timezone
 install -m 0600 "$seed/ssh_host_ed25519_key" /etc/ssh/ssh_host_ed25519_key
 install -d -m 0700 -o et -g et /home/et/.ssh /home/et/.rollout
 install -m 0600 -o et -g et "$seed/authorized_keys" /home/et/.ssh/authorized_keys

@@ -1,9 +1,13 @@
 #!/bin/bash
-# Runs at every boot before anything else of the world: places the keys and passwords made for this world.
+# Runs at every boot before anything else of the world: places the keys, passwords and time zone of this world.
 set -euo pipefail
 seed=/etc/world-seed
 password=$(<"$seed/postgres_password")
 
+zone=$(<"$seed/zone")
+ln -sf "/usr/share/zoneinfo/$zone" /etc/localtime
+echo "$zone" >/etc/timezone
+echo "timezone = '$zone'" >/etc/postgresql/15/main/conf.d/zone.conf
 install -m 0600 "$seed/ssh_host_ed25519_key" /etc/ssh/ssh_host_ed25519_key
 install -d -m 0700 -o slomix -g slomix /home/slomix/.ssh
 install -m 0600 -o slomix -g slomix "$seed/authorized_keys" /home/slomix/.ssh/authorized_keys
