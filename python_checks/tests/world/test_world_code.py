@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import containers
 import image_build
@@ -137,6 +139,13 @@ def test_other_worlds_inventory_differs_in_name_and_ports_only() -> None:
     hosts = {name: host for group in inventory["children"].values() for name, host in group["hosts"].items()}
     assert {name: host["ansible_port"] for name, host in hosts.items()} == {"et-server": 40001, "slomix-vm": 40002}
     assert "48101" not in layout.inventory_text(world)
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_it_is_noon_where_a_new_world_lives(hour: int) -> None:
+    """Whatever the hour of UTC (the day may be another one)."""
+    now = datetime(2026, 2, 28, hour, 30, tzinfo=UTC)
+    assert now.astimezone(ZoneInfo(layout.noon_zone(hour))).strftime("%H:%M") == "12:30"
 
 
 def test_evidence_of_an_earlier_world_is_kept_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
