@@ -56,7 +56,10 @@ DECISIONS = (
 """The decision table: validity (A), coverage (B), bias (C), tails (D), decision, remark."""
 
 _SETTLE = {
-    "NO_DATA": "play rounds with the webhook from 1.6.3 on and let the gametime files be ingested",
+    "NO_DATA": (
+        "play rounds with a webhook from 1.6.3 on, or with the one that is shipped (roles/lua_release/files/README.md), and let the"
+        " gametime files be ingested"
+    ),
     COPIED: "NEW repeats OLD's values: find out where it is copied; only raw lua_spawn_stats count",
     UNKNOWN: "too few players with dead time to tell NEW from a copy of OLD: play rounds in which people die",
     "LINK_AMBIGUOUS": "repair Lua rows that are linked to one round more than once",

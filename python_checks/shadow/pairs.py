@@ -22,6 +22,8 @@ from python_checks.shadow.statistics import median
 
 TRUSTED_VERSION = (1, 6, 3)
 """First webhook whose spawn data uses one clock (domain.md 4.6)."""
+REFERENCE_VERSION = (1, 6, 0, 1)
+"""The webhook that lua_release ships: 1.6.0 put on one clock."""
 UNKNOWN_SESSION = "unknown"
 MIN_PAIRS = 4
 MIN_SHARE = 0.8
@@ -300,7 +302,8 @@ def _pair(identity: str, player: str, row: Mapping[str, Any]) -> Pair:
 def is_trusted(version: str) -> bool:
     """Whether spawn data of this webhook may be compared; not when the text names no version, or more than one number like it."""
     found = re.findall(r"\d+(?:\.\d+)+", version)
-    return len(found) == 1 and tuple(int(part) for part in found[0].split(".")) >= TRUSTED_VERSION
+    number = tuple(int(part) for part in found[0].split(".")) if len(found) == 1 else ()
+    return number >= TRUSTED_VERSION or number == REFERENCE_VERSION
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -323,6 +323,8 @@ def test_midnight_does_not_end_an_evening() -> None:
         ("v1.7", True),
         ("2.0.0-rc1", True),
         ("1.6.3.1", True),
+        ("1.6.0.1", True),
+        ("1.6.0.2", False),
         ("1.6.2.9", False),
         ("1.6", False),
         ("Lua 5.4, webhook 1.6.0", False),
