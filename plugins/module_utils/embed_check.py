@@ -231,7 +231,7 @@ def _read(embeds: Sequence[Mapping[str, Any]], players: Mapping[str, Player]) ->
         if not mine:
             continue
         name = sorted(player.names)[0]
-        if player.lua_rounds and any(_NO_LUA.search(part) for part in mine):
+        if player.lua_rounds and any(_is_marked(player, one, players, parts) for one in player.names):
             marks.append(f"{name} is marked as without Lua data, but {player.lua_rounds} Lua rows are linked")
         # Two players of one name cannot be told apart: the line that fits counts.
         judged = [(kind_of(times, player), times) for part in mine for times in [dead_times(part)] if times]
@@ -262,6 +262,21 @@ def _read(embeds: Sequence[Mapping[str, Any]], players: Mapping[str, Player]) ->
         # What is wrong comes first: the table is cut.
         "table": sorted(table, key=lambda one: (one["kind"] != OTHER, one["kind"] != OLD, one["name"])),
     }
+
+
+def _is_marked(player: Player, name: str, players: Mapping[str, Player], parts: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a player with Lua rows is marked as one without. A namesake without any may be marked: then only a marked line counts whose
+    times are not the namesake's, or that all of them are shown and every line is marked."""
+    bearers = [one for one in players.values() if name in one.names]
+    unlinked = [one for one in bearers if not one.lua_rounds]
+    mine = parts.get(name, [])
+    marked = [part for part in mine if _NO_LUA.search(part)]
+    if not unlinked:
+        return bool(marked)
+    his = [times for part in marked for times in [dead_times(part)] if times and kind_of(times, player) != OTHER]
+    return any(all(kind_of(times, one) == OTHER for one in unlinked) for times in his) or len(marked) == len(
+        mine
+    ) >= len(bearers)
 
 
 def kind_of(times_s: Sequence[int], player: Player) -> str:

@@ -118,6 +118,27 @@ def test_what_is_wrong_is_a_fault(wrong: str) -> None:
     assert ("error of unit" in sample["fault"]) == wrong.startswith(("minutes", "milli"))
 
 
+def test_a_mark_beside_a_namesake_without_lua_rows_is_the_namesakes() -> None:
+    some = [{**row, "name": "ETPlayer"} if row["player_guid"] < "GUID0002" else row for row in rows()]
+    some = [{**row, "new_dead_s": None} if row["player_guid"] == "GUID0001" else row for row in some]
+    first, namesake = ([row for row in some if row["player_guid"] == guid] for guid in ("GUID0000", "GUID0001"))
+    others = [dual(*one) for one in sums(some[2:6] + some[8:])]
+    lines = [dual(*sums(first)[0]), f"{dual(*sums(namesake)[0])} no-lua"]
+
+    def told(lines: list[str], some: list[dict[str, Any]] = some) -> dict[str, Any]:
+        return check({"description": "\n".join(lines + others)}, some, "both")
+
+    assert passes(told(lines)) and passes(told(lines[::-1])), told(lines)
+    swapped = [f"{lines[0]} no-lua", lines[1].removesuffix(" no-lua")]
+    both = [f"{lines[0]} no-lua", lines[1]]
+    same_times = ["ETPlayer no-lua", "ETPlayer no-lua"]
+    assert [told(wrong)["mark_count"] for wrong in (swapped, both, same_times)] == [1, 1, 1]
+    with_lua = [{**row, "new_dead_s": 80} if row["player_guid"] == "GUID0001" else row for row in some]
+    assert told(lines, with_lua)["mark_count"] == 2, "nobody of that name is without Lua rows"
+    one = [row for row in with_lua if row["player_guid"] != "GUID0000"]
+    assert told(lines[1:], one)["mark_count"] == 1
+
+
 @pytest.mark.parametrize("factor", [60, 1000])
 def test_a_dual_display_with_a_wrong_new_value(factor: int) -> None:
     sample = check(embed(rows(), lambda n, o, w: dual(n, o, w * factor)), rows(), "both")
