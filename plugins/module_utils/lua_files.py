@@ -44,6 +44,8 @@ class LuaFile:
     rank: int
     size: int
     mtime_unix: float
+    changed_unix: float
+    """When it came to lie here as it is (ctime): a copy may keep the mtime of its original."""
     sha1: str
     sha256: str
     modname: Optional[str]
@@ -168,28 +170,34 @@ def _add_loose(
     try:
         with open(path, "rb") as handle:
             content = handle.read()
-        mtime = os.stat(path).st_mtime
+        info = os.stat(path)
     except OSError as error:
         problems.append(f"{path}: {error.strerror}")
         return
-    files.append(_lua_file(name, path, root, game, rank, content, mtime, None))
+    files.append(_lua_file(name, path, root, game, rank, content, info, None))
 
 
 def _add_archive(files: List[LuaFile], problems: List[str], path: str, root: str, game: str, rank: int) -> None:
     try:
+        info = os.stat(path)
         with zipfile.ZipFile(path) as archive:
             for entry in archive.infolist():
                 if entry.filename.endswith(".lua"):
                     content = archive.read(entry)
-                    files.append(
-                        _lua_file(entry.filename, path, root, game, rank, content, os.stat(path).st_mtime, path)
-                    )
+                    files.append(_lua_file(entry.filename, path, root, game, rank, content, info, path))
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         problems.append(f"{path}: not readable as pk3 ({error})")
 
 
 def _lua_file(
-    name: str, path: str, root: str, game: str, rank: int, content: bytes, mtime: float, container: Optional[str]
+    name: str,
+    path: str,
+    root: str,
+    game: str,
+    rank: int,
+    content: bytes,
+    info: os.stat_result,
+    container: Optional[str],
 ) -> LuaFile:
     text = content.decode("utf-8", "replace")
     reasons = [f"above the engine's limit of {FILE_LIMIT_BYTES} bytes"] if len(content) > FILE_LIMIT_BYTES else []
@@ -200,7 +208,8 @@ def _lua_file(
         game_dir=game,
         rank=rank,
         size=len(content),
-        mtime_unix=mtime,
+        mtime_unix=info.st_mtime,
+        changed_unix=info.st_ctime,
         # The engine's own signature is SHA-1 (lua_status, lua_allowedModules); SHA-256 names releases.
         sha1=hashlib.sha1(content).hexdigest(),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -245,12 +254,14 @@ def mark_loaded(
     files: Sequence[LuaFile],
     status: Optional[Sequence[quake.LuaModule]],
     console_loaded: Optional[Sequence[str]],
+    loaded_at_unix: Optional[float],
 ) -> List[Dict[str, str]]:
     """Fill ``loaded`` and ``loaded_proof``; returns loaded modules whose bytes match no file here.
 
     ``status`` (rows of lua_status) is proof by SHA-1 and wins. ``console_loaded`` (names since the last game init) can
-    only say which name was loaded: the winning copy is taken for it, unless two copies could be meant. With neither,
-    ``loaded`` stays None.
+    only say which name was loaded: the winning copy is taken for it, unless two copies could be meant, or it came at or
+    after ``loaded_at_unix`` (that init's time, None: not known), for then other bytes may run. With neither, ``loaded``
+    stays None.
     """
     strangers: List[Dict[str, str]] = []
     if status is not None:
@@ -268,9 +279,15 @@ def mark_loaded(
         return strangers
     if console_loaded is None:
         return strangers
+    late = {file.name: why for file in files for why in [_late(file, loaded_at_unix)] if why}
     for file in files:
-        named = any(console.same_file(name, file.name) for name in console_loaded)
-        if not named or file.shadowed_by is not None:
+        if not any(console.same_file(name, file.name) for name in console_loaded):
+            file.loaded = False
+        elif file.name in late:
+            # Before the late copy came, a copy that it shadows now may have been the one that was read.
+            file.loaded = None
+            file.reasons.append(late[file.name])
+        elif file.shadowed_by is not None:
             file.loaded = False
         elif file.order_unsure:
             file.loaded = None
@@ -280,6 +297,18 @@ def mark_loaded(
         if not any(console.same_file(name, file.name) for file in files):
             strangers.append({"name": name, "modname": "", "sha1": ""})
     return strangers
+
+
+def _late(file: LuaFile, loaded_at_unix: Optional[float]) -> str:
+    """Why the console's load of this name may have read other bytes than the winning copy's; empty when it read these."""
+    if file.shadowed_by is not None:
+        return ""
+    if loaded_at_unix is None:
+        return "the console does not say when its newest load was, so these bytes may have come after it"
+    # The console's time is in whole seconds: within that second the order is not known.
+    if file.changed_unix >= loaded_at_unix:
+        return f"{file.path} was written after the load: other bytes may run until the next map load"
+    return ""
 
 
 def disagreements(sources: Mapping[str, Optional[Sequence[str]]]) -> List[str]:

@@ -16,7 +16,8 @@ description:
     its checksums, the name and version it declares, whether another copy shadows it, whether C(lua_modules) names it,
     and whether it is loaded.
   - Loaded is proven by the SHA-1 signatures of C(lua_status) over rcon; without rcon the console log since the last
-    game init says which names were loaded. With neither it stays unknown, never V(false).
+    game init says which names were loaded, and a file that was written after that load is unknown. With neither it stays
+    unknown, never V(false).
   - C(lua_modules) is read from the configuration files and from the running server; that they disagree is reported,
     since a competition configuration may override the static one.
   - Declared versions are claims of the file. Two files with one version and different checksums are different files.
@@ -61,7 +62,7 @@ EXAMPLES = r"""
 RETURN = r"""
 files:
   description: >-
-    One row per Lua file: name, path, root, game_dir, rank, container, size, mtime_unix, sha1, sha256, modname,
+    One row per Lua file: name, path, root, game_dir, rank, container, size, mtime_unix, changed_unix, sha1, sha256, modname,
     versions, writes_stats, shadowed,
     shadowed_by, order_unsure, in_lua_modules, loaded, loaded_proof, reasons.
   type: list
@@ -155,18 +156,21 @@ class Server:
             self.state, self.reason = "unreadable", str(error)
 
 
-def from_console(path: str, problems: List[str]) -> Tuple[Optional[List[str]], str]:
-    """(modules loaded since the last game init or None, the interpreter's name or empty)."""
-    loaded, interpreter = None, ""
+def from_console(path: str, problems: List[str]) -> Tuple[Optional[List[str]], Optional[int], str]:
+    """(modules loaded since the last game init or None, that init's unix seconds or None, the interpreter's name or
+    empty)."""
+    loaded, loaded_at_unix, interpreter = None, None, ""
     try:
         for limit in CONSOLE_STEPS_BYTES:
             lines, whole = lua_files.read_tail(path, limit)
             loaded, interpreter = lua_files.loaded_since_init(lines), console.interpreter(lines)
+            newest = console.last_init(lines)
+            loaded_at_unix = console.gametime_unix(newest.gametime) if newest else None
             if loaded is not None or whole:
                 break
     except OSError as error:
         problems.append(f"{path}: {error.strerror}")
-    return loaded, interpreter
+    return loaded, loaded_at_unix, interpreter
 
 
 def from_cfg(params: Dict[str, Any], problems: List[str]) -> List[Dict[str, Any]]:
@@ -262,10 +266,10 @@ def main() -> None:
     files, problems = lua_files.scan(params["home_dir"], params["install_dir"], params["mod"])
     server = Server(params)
     log = params["console_log"] or os.path.join(params["home_dir"], params["mod"], "etconsole.log")
-    loaded_names, interpreter = from_console(log, problems)
+    loaded_names, loaded_at_unix, interpreter = from_console(log, problems)
     wanted = wanted_modules(server, from_cfg(params, problems), params, problems)
     wanted["missing"] = lua_files.mark_configured(files, wanted["modules"])
-    unmatched = lua_files.mark_loaded(files, server.status, loaded_names)
+    unmatched = lua_files.mark_loaded(files, server.status, loaded_names, loaded_at_unix)
     released = recorded_releases(params["releases_dir"], problems)
     superseded = [row for row in unmatched if row["sha1"] in released]
     strangers = [row for row in unmatched if row not in superseded]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -169,7 +171,7 @@ def test_a_signature_proves_what_is_loaded(tree: Tree) -> None:
     tree.put("install", "luascripts/w.lua", "base")
     tree.put("install", "a.lua", "a")
     files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
-    strangers = lua_files.mark_loaded(files, [row("luascripts/w.lua", "home")], None)
+    strangers = lua_files.mark_loaded(files, [row("luascripts/w.lua", "home")], None, None)
     assert [(f.name, f.root, f.loaded, f.loaded_proof) for f in files] == [
         ("luascripts/w.lua", "homepath", True, "lua_status"),
         ("a.lua", "basepath", False, None),
@@ -181,9 +183,14 @@ def test_a_signature_proves_what_is_loaded(tree: Tree) -> None:
 def test_a_file_changed_after_the_load_is_not_what_runs(tree: Tree) -> None:
     tree.put("install", "w.lua", "new")
     files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
-    strangers = lua_files.mark_loaded(files, [row("w.lua", "old")], ["w.lua"])
+    strangers = lua_files.mark_loaded(files, [row("w.lua", "old")], ["w.lua"], None)
     assert files[0].loaded is False and "changed after the load" in files[0].reasons[0]
     assert strangers == [{"name": "w.lua", "modname": "m", "sha1": hashlib.sha1(b"old").hexdigest()}]
+
+
+def after(files: list[lua_files.LuaFile]) -> float:
+    """A load in the second after the last of these files came."""
+    return max(file.changed_unix for file in files) + 1
 
 
 def test_the_console_says_which_name_was_loaded(tree: Tree) -> None:
@@ -191,7 +198,7 @@ def test_the_console_says_which_name_was_loaded(tree: Tree) -> None:
     tree.put("install", "w.lua", "base")
     tree.put("install", "other.lua")
     files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
-    assert lua_files.mark_loaded(files, None, ["w.lua", "ghost.lua"]) == [
+    assert lua_files.mark_loaded(files, None, ["w.lua", "ghost.lua"], after(files)) == [
         {"name": "ghost.lua", "modname": "", "sha1": ""}
     ]
     assert {(f.name, f.root): f.loaded for f in files} == {
@@ -199,10 +206,38 @@ def test_the_console_says_which_name_was_loaded(tree: Tree) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("late", ["written in the second of the load", "the load has no time"])
+def test_the_console_proves_no_bytes_that_came_after_its_load(tree: Tree, late: str) -> None:
+    """The copy below may be the one that was read, so it is not known either; a module of another name is."""
+    for place, name in (("install", "w.lua"), ("install", "other.lua"), ("home", "w.lua")):
+        time.sleep(0.02)
+        tree.put(place, name, place)
+    files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
+    by_place = {(f.name, f.root): f for f in files}
+    above, below, other = (
+        by_place[k] for k in (("w.lua", "homepath"), ("w.lua", "basepath"), ("other.lua", "basepath"))
+    )
+    known = late != "the load has no time"
+    lua_files.mark_loaded(files, None, ["w.lua", "other.lua"], above.changed_unix if known else None)
+    assert (above.loaded, below.loaded, other.loaded) == (None, None, True if known else None)
+    assert ("written after the load" if known else "does not say when") in below.reasons[0]
+    assert above.loaded_proof is None
+
+
+def test_a_copy_that_kept_its_old_time_still_came_after_the_load(tree: Tree) -> None:
+    """scp -p and cp -p keep the mtime; only the time at which it came to lie here tells."""
+    tree.put("install", "w.lua", "new")
+    path = tree.install / "legacy" / "w.lua"
+    os.utime(path, (1, 1))
+    files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
+    lua_files.mark_loaded(files, None, ["w.lua"], time.time() - 3600)
+    assert (files[0].mtime_unix, files[0].loaded) == (1, None)
+
+
 def test_with_neither_proof_nothing_is_claimed(tree: Tree) -> None:
     tree.put("install", "w.lua")
     files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
-    lua_files.mark_loaded(files, None, None)
+    lua_files.mark_loaded(files, None, None, None)
     assert files[0].loaded is None
 
 
@@ -210,9 +245,9 @@ def test_the_console_cannot_tell_a_pk3_from_a_loose_file(tree: Tree) -> None:
     tree.put("install", "a.lua", "loose")
     tree.pk3("install", "z.pk3", a="packed")
     files, _ = lua_files.scan(str(tree.home), str(tree.install), "legacy")
-    lua_files.mark_loaded(files, None, ["a.lua"])
+    lua_files.mark_loaded(files, None, ["a.lua"], after(files))
     assert [f.loaded for f in files] == [None, None]
-    lua_files.mark_loaded(files, [row("a.lua", "packed")], None)
+    lua_files.mark_loaded(files, [row("a.lua", "packed")], None, None)
     assert [f.loaded for f in files] == [False, True]
 
 

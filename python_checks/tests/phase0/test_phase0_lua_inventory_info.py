@@ -6,11 +6,15 @@ import hashlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.slomix.timetracking.plugins.module_utils import judge
 from ansible_collections.slomix.timetracking.plugins.module_utils.release import FileState, Release, manifest_to_data
 
 Runner = Callable[..., dict[str, Any]]
@@ -97,9 +101,11 @@ class Site:
         path: Path = getattr(self, root) / rest
         return path.read_bytes()
 
-    def console(self, *loaded: str) -> None:
+    def console(self, *loaded: str, ago_s: float = -2) -> None:
+        """A map load; without ``ago_s`` it comes after the files."""
         lines = [
             "------- Game Initialization -------",
+            time.strftime("gametime: %a %b %d %H:%M:%S %Y", time.localtime(time.time() - ago_s)),
             *(f"Lua 5.4 API: ^$file '{n}' loaded into Lua VM" for n in loaded),
         ]
         self.put("home/legacy/etconsole.log", "\n".join(lines) + "\n")
@@ -196,6 +202,28 @@ def test_without_rcon_the_console_says_what_is_loaded(run_module: Runner, site: 
     assert (found[("c0rnp0rn7.lua", "basepath")]["loaded"], found[(WEBHOOK, "basepath")]["loaded"]) == (True, False)
     assert found[("c0rnp0rn7.lua", "basepath")]["loaded_proof"] == "console"
     assert (result["server"]["state"], result["lua_modules"]["source"]) == ("not_asked", "cfg")
+
+
+@pytest.mark.parametrize("where", ["install", "home"])
+@pytest.mark.parametrize(("ago_s", "verdict"), [(3600, "inconclusive"), (-2, "pass")])
+def test_without_rcon_a_file_written_after_the_load_is_not_known_to_run(
+    run_module: Runner, site: Site, root: Path, where: str, ago_s: float, verdict: str
+) -> None:
+    """The console names no bytes. Replaced, or put above the copy that was read: gate 0.3 waits for the next load."""
+    options = {k: v for k, v in site.options.items() if k != "rcon_password_file"}
+    site.put(f"{where}/legacy/{WEBHOOK}", NEW_WEBHOOK)
+    site.console("c0rnp0rn7.lua", WEBHOOK, ago_s=ago_s)
+    result = run_module("lua_inventory_info", options)
+    gate = yaml.safe_load((root / "playbooks/plan/gates/phase0.yml").read_text())
+    at = datetime.now(UTC)
+    record = {
+        "kind": "step", "check": False, "phase": 0, "step": "0.3", "leg": "verify", "host": "g", "seq": 1,
+        "at": at.isoformat(), "result": result,
+    }  # fmt: skip
+    found = next(c for c in judge.judge(gate, [record], now=at + timedelta(seconds=1)).checks if c.id == "0.3")
+    assert found.verdict == verdict, found
+    winner = next(f for f in result["files"] if f["name"] == WEBHOOK and not f["shadowed"])
+    assert winner["loaded"] is (True if verdict == "pass" else None)
 
 
 def test_without_rcon_and_with_cfgs_that_differ_lua_modules_is_unknown(run_module: Runner, site: Site) -> None:
