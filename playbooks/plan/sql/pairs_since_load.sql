@@ -46,7 +46,6 @@ halves AS MATERIALIZED (
     FROM recent AS n
     WHERE
         n.round_number IN (1, 2)
-        AND n.round_status IS DISTINCT FROM 'cancelled'
         AND n.round_date ~ '^[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]$'
         AND n.hms ~ '^([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]$'
 ),
@@ -58,6 +57,7 @@ ordered AS (
         lead(h.round_number) OVER play AS after_number,
         lead(h.map_name) OVER play AS after_map
     FROM halves AS h
+    WHERE h.round_status IS DISTINCT FROM 'cancelled'
     WINDOW play AS (ORDER BY h.saved, h.round_number, h.id)
 ),
 told AS (
@@ -94,7 +94,19 @@ told AS (
             AND l.round_number = o.round_number
             AND EXISTS (
                 SELECT FROM (VALUES (-3600), (0), (3600)) AS change (s)
-                WHERE o.saved_s - (l.round_end_unix + b.offset_s + change.s) BETWEEN -5 AND 120
+                WHERE
+                    o.saved_s - (l.round_end_unix + b.offset_s + change.s) BETWEEN -5 AND 120
+                    -- off by an hour is only what fits no half as it stands: the map may have been played an hour before
+                    AND (
+                        change.s = 0
+                        OR NOT EXISTS (
+                            SELECT FROM halves AS h
+                            WHERE
+                                h.map_name = l.map_name
+                                AND h.round_number = l.round_number
+                                AND h.saved_s - (l.round_end_unix + b.offset_s) BETWEEN -5 AND 120
+                        )
+                    )
             )
     ) AS own ON TRUE
     LEFT JOIN LATERAL (

@@ -192,6 +192,7 @@ def waived(hours: float, happens: Happens = lambda evening: None) -> Happens:
 LOST = {"r2": {"lua": False, "posted": False}}
 HELD = {"r1": {"clock": "12:00", "winner": 1, "defender": 1}}
 NEXT_DAY = DAY_S - 2000
+HOUR_ON = 3630  # looks like a clock change
 
 SITUATIONS: list[tuple[str, str, str, Happens]] = [
     # --- pairs
@@ -202,6 +203,11 @@ SITUATIONS: list[tuple[str, str, str, Happens]] = [
     ("R2 was posted and never stored", "fail", "r2_lua_rows = 0", pair(r2={"lua": False})),
     ("a good pair and one that lost R2", "fail", "r2_lua_rows = 0", good(pair(2000, **LOST))),
     ("one that lost R2 and then a good pair", "fail", "r2_lua_rows = 0", lambda e: (e.pair(0, **LOST), e.pair(2000))),
+    ("the same map an hour later, its R2 is lost", "fail", "r2_lua_rows = 0", good(pair(HOUR_ON, **LOST))),
+    ("likewise, and the R2 before it was cancelled", "fail", "r2_lua_rows = 0", lambda e: (
+        e.pair(-600, r2={"status": "cancelled"}), e.pair(HOUR_ON - 600, **LOST))),
+    ("the same map an hour later", "pass", "", good(pair(HOUR_ON))),
+    ("a lost R2, and an hour later the map again", "pass", "", lambda e: (e.half(1, R1_S - HOUR_ON), e.pair())),
     ("a full hold whose R2 is lost, beside a good pair", "fail", "r2_posted = false", good(pair(2000, **LOST, **HELD))),
     ("R2's link is NULL", "inconclusive", "UNLINKED", pair(r2={"linked": False})),
     ("two Lua rows claim R2", "inconclusive", "r2_links = 2", two_claim_r2),
