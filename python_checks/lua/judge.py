@@ -46,6 +46,8 @@ _LUA_ERROR = re.compile(
 )
 _GAMETIME = re.compile(r"gametime-.*\.json$")
 _COLOUR = re.compile(r"\^.")
+#: The rosters of the Axis (team 1) and the Allies (2).
+_TEAM_FIELDS = ("Axis_JSON", "Allies_JSON")
 
 
 class StrictJson(ValueError):
@@ -184,7 +186,7 @@ class _Judge:
         self._fields(label, half, values)
         self._limit(label, half, values)
         self._score(label, half, values, tally)
-        for side, name in ((1, "Axis_JSON"), (2, "Allies_JSON")):
+        for side, name in enumerate(_TEAM_FIELDS, 1):
             self._names(label, half, values, side, name)
 
     def _sizes(self, label: str, values: dict[str, str]) -> None:
@@ -425,10 +427,47 @@ def _output(play: Performance) -> dict[str, Any]:
 def _loose(data: bytes) -> Any:
     """JSON by meaning; other texts with the lines behind the first one sorted: a writer's players come in pairs() order."""
     try:
-        return strict_json(data)
+        return _in_any_order(strict_json(data))
     except StrictJson:
         first, *rest = data.decode("utf-8", "backslashreplace").split("\n")
         return [first, *sorted(rest)]
+
+
+def _in_any_order(found: Any) -> Any:
+    """A post or gametime file with its players sorted, in ``meta.spawn_stats`` and in the two team fields.
+
+    They are sets: whoever keeps players by guid writes them in pairs() order, which is another one in each run. All other lists
+    keep their order.
+    """
+    if isinstance(found, dict):
+        meta, payload = found.get("meta"), found.get("payload")
+        if isinstance(meta, dict) and isinstance(meta.get("spawn_stats"), list):
+            found = {**found, "meta": {**meta, "spawn_stats": _sorted(meta["spawn_stats"])}}
+        if isinstance(payload, dict):
+            found = {**found, "payload": _in_any_order(payload)}
+        if isinstance(found.get("embeds"), list):
+            found = {**found, "embeds": [_embed_in_any_order(one) for one in found["embeds"]]}
+    return found
+
+
+def _embed_in_any_order(embed: Any) -> Any:
+    if not (isinstance(embed, dict) and isinstance(embed.get("fields"), list)):
+        return embed
+    fields = []
+    for item in embed["fields"]:
+        if isinstance(item, dict) and item.get("name") in _TEAM_FIELDS and isinstance(item.get("value"), str):
+            try:
+                players = strict_json(item["value"].encode("utf-8", "surrogatepass"))
+            except StrictJson:
+                players = None
+            if isinstance(players, list):
+                item = {**item, "value": _sorted(players)}
+        fields.append(item)
+    return {**embed, "fields": fields}
+
+
+def _sorted(items: list[Any]) -> list[Any]:
+    return sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
 
 
 def _difference(mine: Any, theirs: Any) -> str:

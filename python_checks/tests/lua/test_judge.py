@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from python_checks.lua import judge as judging
 from python_checks.lua.finding import Finding
 from python_checks.lua.judge import StrictJson, compare, strict_json
 from python_checks.lua.rehearse import SIXTEEN_A_SIDE
+from python_checks.lua.stage import Performance, Post, Written
 from python_checks.tests.lua.conftest import MODULE, fixed, perform
 
 Change = tuple[bytes, bytes]
@@ -133,6 +136,47 @@ def test_interpreters_that_differ_are_told() -> None:
     assert finding.code == "interpreters_differ" and "Lua 5.4" in finding.found and "Lua 5.1" in finding.found
     same = [perform(fixed("big_format"), "completed", name) for name in ("lua54", "luajit")]
     assert compare(MODULE, *same) == []
+
+
+SPAWNS = [{"guid": "A" * 32, "name": "a", "dead_seconds": 4}, {"guid": "B" * 32, "name": "b", "dead_seconds": 9}]
+TEAM = [{"guid": "A" * 32, "name": "a"}, {"guid": "B" * 32, "name": "b"}]
+
+
+def left_by(
+    interpreter: str, spawns: list[dict[str, Any]], team: list[dict[str, Any]], pauses: str = "[1,2]"
+) -> Performance:
+    """What one half leaves: a post and its gametime file."""
+    fields = [{"name": "Axis_JSON", "value": json.dumps(team)}, {"name": "Lua_Pauses_JSON", "value": pauses}]
+    payload = {"content": "STATS_READY", "embeds": [{"fields": fields}]}
+    content = json.dumps({"meta": {"spawn_stats": spawns}, "payload": payload}).encode()
+    post = Post(0, json.dumps(payload).encode())
+    return Performance("m", interpreter, "", posts=[post], files=[Written("gametime-m-R1-1.json", 0, content)])
+
+
+def test_players_in_another_order_are_no_difference() -> None:
+    """pairs() gives players kept by guid in another order in each run, on each interpreter."""
+    assert compare(MODULE, left_by("lua54", SPAWNS, TEAM), left_by("luajit", SPAWNS[::-1], TEAM[::-1])) == []
+
+
+@pytest.mark.parametrize(
+    ("spawns", "team", "pauses"),
+    [
+        pytest.param([{**SPAWNS[1], "dead_seconds": 5}, SPAWNS[0]], TEAM, "[1,2]", id="another value"),
+        pytest.param(
+            [{**SPAWNS[0], "dead_seconds": 9}, {**SPAWNS[1], "dead_seconds": 4}], TEAM, "[1,2]", id="values swapped"
+        ),
+        pytest.param(SPAWNS[:1], TEAM, "[1,2]", id="one missing"),
+        pytest.param([*SPAWNS, SPAWNS[0]], TEAM, "[1,2]", id="one twice"),
+        pytest.param(SPAWNS, TEAM[1:], "[1,2]", id="another team"),
+        pytest.param(SPAWNS, [{**TEAM[0], "name": "x"}, TEAM[1]], "[1,2]", id="another name"),
+        pytest.param(SPAWNS, TEAM, "[2,1]", id="pauses in another order"),
+    ],
+)
+def test_players_with_other_values_are_a_difference(
+    spawns: list[dict[str, Any]], team: list[dict[str, Any]], pauses: str
+) -> None:
+    (finding, *_) = compare(MODULE, left_by("lua54", SPAWNS, TEAM), left_by("luajit", spawns, team, pauses))
+    assert finding.code == "interpreters_differ"
 
 
 def test_findings_show_no_address() -> None:
