@@ -14,11 +14,13 @@ from datetime import datetime
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.stats_checks import TOLERANCE_S, unit_factor
+from ansible_collections.slomix.timetracking.plugins.module_utils.webhook_version import sees_pauses
 
 STORED_TOLERANCE_S = 12.0
 """A stored time may be the difference of two texts in 0.1 min: 6 s of each."""
 LOG_WINDOW_S = 120.0
 """The parser's line is written in the run of the import that makes the round's row."""
+_ZONES_H = 14
 _FAILED = ("failed", "unreachable")
 
 
@@ -31,8 +33,8 @@ def failed(*parts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
 
 
 def halves_wanted(files: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What writer_halves.sql asks about: stamp, map and round of each file of stats_header_info."""
-    return [{key: one.get(key) for key in ("stamp", "map", "round")} for one in files.get("rounds") or []]
+    """What writer_halves.sql asks about: stamp, map, round and raw_guids of each file of stats_header_info."""
+    return [{key: one.get(key) for key in ("stamp", "map", "round", "raw_guids")} for one in files.get("rounds") or []]
 
 
 def file_sample(files: Mapping[str, Any], load: Mapping[str, Any], settle_s: float) -> Dict[str, Any]:
@@ -138,7 +140,7 @@ def _stored(
         "rounds": row.get("rounds"),
         **_against_webhook(played_s, row),
         **_against_players(half, played_s, row),
-        "source": _source(row, lines),
+        **_source(row, lines),
     }
 
 
@@ -155,8 +157,9 @@ def _code(half: Mapping[str, Any], row: Mapping[str, Any], settle_s: float) -> s
 
 def _against_webhook(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[str, Any]:
     """Field 9 against end - start - pauses of the webhook's row. ``webhook_fault`` is a sentence where they cannot both
-    be true. ``webhook_code`` says why the row is no witness: NO_WEBHOOK_ROW, or PAUSE_UNSEEN where it is longer, since
-    a webhook before 1.6.3 counts pauses as play."""
+    be true. ``webhook_code`` says why the row is no witness: NO_WEBHOOK_ROW, TWO_WEBHOOK_ROWS, PAUSE_UNSEEN where it is
+    longer (a webhook before 1.6.3 counts pauses as play, and after a restart also warm-up), or PAUSE_DOUBTFUL where only
+    a pause makes it shorter that such a webhook cannot have seen (it takes a hitch of the server for one)."""
     start, end, pauses = (row.get(key) for key in ("lua_start_unix", "lua_end_unix", "lua_pauses_s"))
     result: Dict[str, Any] = {
         "lua_rows": row.get("lua_rows"),
@@ -165,20 +168,29 @@ def _against_webhook(played_s: Optional[float], row: Mapping[str, Any]) -> Dict[
         "webhook_fault": None,
         "webhook_code": "NO_WEBHOOK_ROW",
     }
+    if (row.get("lua_rows") or 0) > 1:
+        return {**result, "webhook_code": "TWO_WEBHOOK_ROWS"}
     if played_s is None or start is None or end is None or row.get("lua_rows") != 1:
         return result
     lua_s = float(end) - float(start) - float(pauses or 0)
     off_s = round(played_s - lua_s, 3)
     factor = unit_factor(played_s, lua_s)
-    fault = ""
+    fault, code = "", ""
     if factor:
         fault = (
             f"unit error by a factor of {_named(factor)}: field 9 says {played_s:g} s, the webhook's row of the same half"
             f" {lua_s:g} s; field 9 is written in another unit than milliseconds"
         )
+    elif (
+        off_s >= TOLERANCE_S
+        and off_s - float(pauses or 0) < TOLERANCE_S
+        and not sees_pauses(str(row.get("lua_version")))
+    ):
+        code = "PAUSE_DOUBTFUL"
     elif off_s >= TOLERANCE_S:
         fault = f"field 9 says {played_s:g} s, {off_s:g} s more than the webhook's row of the same half ({lua_s:g} s)"
-    code = "PAUSE_UNSEEN" if not fault and off_s <= -TOLERANCE_S else ""
+    elif off_s <= -TOLERANCE_S:
+        code = "PAUSE_UNSEEN"
     return {**result, "lua_s": lua_s, "lua_off_s": off_s, "webhook_fault": fault, "webhook_code": code}
 
 
@@ -199,12 +211,14 @@ def _against_players(half: Mapping[str, Any], played_s: Optional[float], row: Ma
         return result
     off_s = round(float(longest) - played_s, 3)
     fault, code, factor = "", "", unit_factor(float(longest), played_s)
-    if factor == 1 / 60:
-        factor = None  # a half that everybody left early looks like that
+    if factor == 1 / 60 or (factor == 60 and _orphan(half, row)):
+        factor = None  # a half that everybody left early looks like that, and one that is short beside the first
     where = f"the bot stored {longest:g} s for a player, field 9 says {played_s:g} s"
-    if factor is None and summary is not None:
-        # The summary is R2's field 9 in an unmended parser, at most the sum of both halves in a mended one.
-        factor = unit_factor(float(summary), played_s)
+    # The summary is R2's field 9 in an unmended parser, at most the sum of both halves in a mended one: a short R2 may well be
+    # a sixtieth of it.
+    of_summary = None if summary is None else unit_factor(float(summary), played_s)
+    if factor is None and of_summary in (1000, 1 / 1000):
+        factor = of_summary
         where = f"the bot stored {summary:g} s for a player in the match summary, field 9 of R2 says {played_s:g} s"
     if factor is not None:
         reading = "milliseconds read as seconds" if factor == 1000 else "not read as milliseconds"
@@ -231,25 +245,31 @@ def _named(factor: float) -> str:
     return f"{factor:g}" if factor >= 1 else f"1/{1 / factor:g}"
 
 
-def _source(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Optional[str]:
-    """``field9`` or ``header``: what the parser said that it used when this half's row was made; None when it said
-    nothing then. A line names no file and the import of an R2 reads its R1 too: where the lines nearest to it disagree,
-    which is which cannot be told (``both``)."""
+def _source(row: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    """``source``: ``field9`` or ``header``, what the parser said that it used when this half's row was made; None when it
+    said nothing then. A line names no file and the import of an R2 reads its R1 too: where the lines nearest to it
+    disagree, which is which cannot be told (``both``). ``log_off_h``: whole hours by which the nearest line is off, when
+    it is not near: log and database then keep different time zones."""
     created = _moment(row.get("created_at"))
+    told: Dict[str, Any] = {"source": None, "log_off_h": None}
     if created is None:
-        return None
+        return told
     said = [(line.get("groups") or {}) for line in lines]
     near = [
-        (abs((at - created).total_seconds()), str(groups.get("source")))
+        ((at - created).total_seconds(), str(groups.get("source")))
         for groups in said
         for at in [_moment(groups.get("at"))]
         if at is not None
     ]
-    closest = min((distance for distance, _ in near), default=LOG_WINDOW_S + 1)
-    if closest > LOG_WINDOW_S:
-        return None
-    told = {source for distance, source in near if distance <= closest + 1}
-    return told.pop() if len(told) == 1 else "both"
+    closest_s = min((abs(off_s) for off_s, _ in near), default=None)
+    if closest_s is None:
+        return told
+    if closest_s > LOG_WINDOW_S:
+        hours = {round(off_s / 3600) for off_s, _ in near if abs(off_s - 3600 * round(off_s / 3600)) <= 1}
+        off_h = min((one for one in hours if 0 < abs(one) <= _ZONES_H), key=abs, default=None)
+        return {**told, "log_off_h": off_h}
+    sources = {source for off_s, source in near if abs(off_s) <= closest_s + 1}
+    return {**told, "source": sources.pop() if len(sources) == 1 else "both"}
 
 
 def _moment(text: Any) -> Optional[datetime]:

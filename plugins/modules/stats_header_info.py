@@ -133,7 +133,8 @@ sha256:
   returned: always
 rounds:
   description: The newest 50 round files saved after O(since), oldest first; name, stamp, map, round, header, players,
-    longest_played_min (the most that a player line says, of both halves together in an R2; null without players), age_s
+    raw_guids (of an R2, whose time is not the difference to R1, because R1 has no line of them or they reconnected),
+    longest_played_min (the most that a line of anybody else says, of both halves together in an R2; null without one), age_s
     (seconds since the file changed on disk, by this host's clock), complete, why_incomplete, verdict, violations,
     unjudged, notes and first_half, as above.
   type: list
@@ -190,7 +191,10 @@ def rounds_since(folder: str, since: str) -> List[Dict[str, Any]]:
         first, first_stats = first_half(folder, name)
         checked = stats_checks.check_stats(name.name, stats, first_stats).as_dict()
         header = first_stats.header if first_stats is not None else None
-        played = [player.fields["time_played_minutes"] for player in stats.players]
+        halves = stats_file.second_half(first_stats, stats) if first_stats is not None else []
+        raw_guids = {half.player.guid.lower() for half in halves if half.how != "difference"}
+        others = [player for player in stats.players if player.guid.lower() not in raw_guids]
+        played = [player.fields["time_played_minutes"] for player in others]
         found.append(
             {
                 **checked,
@@ -200,6 +204,7 @@ def rounds_since(folder: str, since: str) -> List[Dict[str, Any]]:
                 "header": stats.header.as_dict() if stats.header else None,
                 "players": len(stats.players),
                 "longest_played_min": max((one for one in played if one is not None), default=None),
+                "raw_guids": sorted(raw_guids),
                 "age_s": int(time.time() - read.mtime_unix) if not read.error else None,
                 "complete": stats.complete and not read.error,
                 "why_incomplete": read.error or stats.why_incomplete,

@@ -1,14 +1,15 @@
 -- Phase 4: what the database made of stats files. One row per file, always.
--- Parameters: halves (JSON text: [{"stamp": "YYYY-MM-DD-HHMMSS", "map": ..., "round": 1 | 2}], from the files' names); utc_offset_s (the
--- game server's local clock minus UTC); bot_name_regex (PostgreSQL syntax).
+-- Parameters: halves (JSON text: [{"stamp": "YYYY-MM-DD-HHMMSS", "map": ..., "round": 1 | 2, "raw_guids": [...]}], from the files); utc_offset_s
+-- (the game server's local clock minus UTC); bot_name_regex (PostgreSQL syntax). raw_guids (lower case) are the players of an R2 whose time
+-- the importer takes as the file has it, both halves together: what they have is no half's time, so longest_s leaves them out.
 --
 -- A round belongs to a file by date, time, map and number, which the importer takes from the file's name; match_id has had two formats.
 -- The webhook's row belongs to it by map, number and end: the file is saved 3 s after the end (an hour of clock change allowed). Its match_id is
 -- the end as text, so two days around it find the row by the index and leave nothing out.
 -- Round 0 is the match summary that comes with an R2; its times are told apart, since field 9 reaches it by another way.
 WITH given AS (
-    SELECT h.stamp, h.map, h.round
-    FROM jsonb_to_recordset(%(halves)s::jsonb) AS h (stamp text, map text, round integer)
+    SELECT h.stamp, h.map, h.round, COALESCE(h.raw_guids, '{}') AS raw_guids
+    FROM jsonb_to_recordset(%(halves)s::jsonb) AS h (stamp text, map text, round integer, raw_guids text [])
 ),
 timed AS (
     -- counts the local clock like a UTC one
@@ -40,7 +41,8 @@ SELECT
     lua.lua_start_unix,
     lua.lua_end_unix,
     lua.lua_pauses_s,
-    lua.lua_duration_s
+    lua.lua_duration_s,
+    lua.lua_version
 FROM timed AS t
 CROSS JOIN LATERAL (
     SELECT
@@ -59,7 +61,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT
         count(*) AS players,
-        max(p.time_played_seconds) AS longest_s,
+        max(p.time_played_seconds) FILTER (WHERE lower(left(p.player_guid, 8)) <> ALL (t.raw_guids)) AS longest_s,
         min(p.time_played_seconds) AS shortest_s,
         bool_and(COALESCE(p.clean_name, p.player_name) ~ %(bot_name_regex)s) AS only_bots
     FROM player_comprehensive_stats AS p
@@ -83,7 +85,8 @@ CROSS JOIN LATERAL (
         min(l.round_start_unix) AS lua_start_unix,
         min(l.round_end_unix) AS lua_end_unix,
         min(l.total_pause_seconds) AS lua_pauses_s,
-        min(l.actual_duration_seconds) AS lua_duration_s
+        min(l.actual_duration_seconds) AS lua_duration_s,
+        min(l.lua_version) AS lua_version
     FROM lua_round_teams AS l
     WHERE
         l.match_id BETWEEN to_char(substr(t.stamp, 1, 10)::date - 2, 'YYYY-MM-DD')

@@ -130,7 +130,7 @@ def test_a_pair_of_nine_fields_that_all_agree_on_passes(read: Callable[..., Any]
     wanted = FILE_CHECKS | {"4.3/webhook", "4.3/logged", "4.3/first_half", "4.3/stored"}
     assert {name: found[name].verdict for name in wanted} == dict.fromkeys(wanted, "pass")
     assert [half["code"] for half in halves["halves"]] == ["", ""]
-    assert writer_rounds.halves_wanted(got["result"])[0] == {"stamp": R1, "map": "supply", "round": 1}
+    assert writer_rounds.halves_wanted(got["result"])[0] == {"stamp": R1, "map": "supply", "round": 1, "raw_guids": []}
 
 
 def folder_mutants() -> Iterator[tuple[Any, ...]]:
@@ -197,6 +197,35 @@ def test_milliseconds_read_as_seconds_are_named_with_the_factor(
     assert "unit error by a factor of 1000, milliseconds read as seconds" in found.found
 
 
+@pytest.mark.parametrize(("at", "off_h"), [("23:00:59", 1), ("17:01:00", -5), ("22:31:00", None)])
+def test_a_log_in_another_time_zone_is_told_from_one_that_says_nothing(
+    at: str, off_h: int | None, read: Callable[..., Any], gate: dict[str, Any]
+) -> None:
+    got = read((R1, FIRST))
+    log = said((f"2026-02-20 {at}", "field9"))
+    halves = writer_rounds.stored_sample(got["result"], {"rows": [row(FIRST, R1)]}, log, LOAD, SETTLE_S)
+    assert (halves["halves"][0]["source"], halves["halves"][0]["log_off_h"]) == (None, off_h)
+    found = verdicts(gate, got["sample"], halves)["4.3/logged"]
+    assert found.verdict == "inconclusive" and ("OTHER_ZONE" if off_h else "NOT_LOGGED") in found.found
+
+
+def test_a_short_second_half_is_no_error_of_unit(read: Callable[..., Any], gate: dict[str, Any]) -> None:
+    """R1 held for 12:00, R2 surrendered after 12 s: both together are sixty times the second half."""
+    first = replace(FIRST, winner=1, limit="12:00", following="12:00", playtime="720000", players=())
+    short = replace(SECOND, winner=1, limit="12:00", following="12:00", playtime="12200", players=())
+    got = read((R1, first), (R2, short))
+    rows = {"rows": [row(first, R1), row(short, R2, summary_longest_s=732)]}
+    halves = writer_rounds.stored_sample(got["result"], rows, FIELD9, LOAD, SETTLE_S)
+    assert halves["halves"][1]["stored_fault"] == ""
+    rows["rows"][1]["longest_s"] = 732
+    (fault,) = [
+        one["stored_fault"]
+        for one in writer_rounds.stored_sample(got["result"], rows, FIELD9, LOAD, SETTLE_S)["halves"]
+        if one["round"] == 2
+    ]
+    assert fault.startswith("unit error by a factor of 60")
+
+
 @pytest.mark.parametrize(
     ("changes", "verdict", "code"),
     [
@@ -225,6 +254,18 @@ def test_a_second_half_that_came_in_without_its_first_is_no_witness(
         ({"lua_end_unix": 1771620400}, FIELD9, "4.3/webhook", "fail", ""),
         ({"lua_end_unix": 1771620400 + 442475}, FIELD9, "4.3/webhook", "fail", ""),
         ({"lua_end_unix": 1771620400 + 492}, FIELD9, "4.3/webhook", "inconclusive", ""),
+        ({"lua_rows": 2}, FIELD9, "4.3/webhook", "inconclusive", ""),
+        # 3 s that an old webhook took for a pause; the same from one that sees pauses; and less than any pause explains.
+        ({"lua_pauses_s": 3, "lua_version": "1.6.0"}, FIELD9, "4.3/webhook", "inconclusive", ""),
+        ({"lua_pauses_s": 3, "lua_version": "1.6.0.1"}, FIELD9, "4.3/webhook", "inconclusive", ""),
+        ({"lua_pauses_s": 3, "lua_version": "1.6.3"}, FIELD9, "4.3/webhook", "fail", ""),
+        (
+            {"lua_pauses_s": 3, "lua_end_unix": 1771620400 + 435, "lua_version": "1.6.0"},
+            FIELD9,
+            "4.3/webhook",
+            "fail",
+            "",
+        ),
         ({"lua_rows": 0, "lua_start_unix": None}, FIELD9, "4.3/webhook", "inconclusive", ""),
         ({"lua_rows": 0, "age_s": 5}, FIELD9, "4.3/webhook", "inconclusive", "UNSETTLED"),
         ({"is_bot": True}, FIELD9, "4.3/stored", "inconclusive", "BOT"),
@@ -242,7 +283,7 @@ def test_a_second_half_that_came_in_without_its_first_is_no_witness(
             "inconclusive",
             "",
         ),
-        ({}, said(("2026-02-20 20:00:59", "field9")), "4.3/logged", "inconclusive", ""),
+        ({}, said(("2026-02-20 20:10:59", "field9")), "4.3/logged", "inconclusive", ""),
     ],
 )
 def test_a_half_that_somebody_disputes_does_not_pass(
@@ -297,3 +338,17 @@ def test_a_probe_that_failed_is_an_error_not_an_answer(read: Callable[..., Any],
 def test_a_wrong_since_is_refused(tmp_path: Path, run_module: Callable[..., dict[str, Any]]) -> None:
     result = run_module("stats_header_info", {"path": str(tmp_path), "settle_s": 0, "since": "yesterday"})
     assert result["failed"] and "YYYY-MM-DD-HHMMSS" in result["msg"]
+
+
+def test_who_has_no_line_in_r1_is_named_to_the_database(read: Callable[..., Any]) -> None:
+    """R2's file has the times of both halves: of a late one whom R1 does not list, and of one who reconnected, R2's own."""
+    one = SECOND.players[0]
+    first = replace(FIRST, players=(replace(one, guid="AAAA0001"), replace(one, guid="AAAA0002")))
+    late, back = (
+        replace(one, guid="BBBB0003", fields={"time_played_minutes": 15.0}),
+        replace(one, guid="AAAA0002", fields={}),
+    )
+    got = read((R1, first), (R2, replace(SECOND, players=(replace(one, guid="AAAA0001"), back, late))))
+    (_, second) = got["result"]["rounds"]
+    assert (second["raw_guids"], second["longest_played_min"]) == (["aaaa0002", "bbbb0003"], 14.0)
+    assert writer_rounds.halves_wanted(got["result"])[1]["raw_guids"] == ["aaaa0002", "bbbb0003"]

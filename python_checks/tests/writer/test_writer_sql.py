@@ -48,7 +48,9 @@ class Statistics:
         )
 
     def ask(self, *halves: tuple[str, str, int]) -> list[dict[str, Any]]:
-        wanted = [{"stamp": stamp, "map": name, "round": number} for stamp, name, number in halves]
+        return self.ask_for([{"stamp": stamp, "map": name, "round": number} for stamp, name, number in halves])
+
+    def ask_for(self, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
         values = {"halves": json.dumps(wanted), "utc_offset_s": OFFSET_S, "bot_name_regex": r"^\[BOT\]"}
         with self.connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
             return list(cursor.execute(self.sql, values))
@@ -97,6 +99,16 @@ def test_the_summary_is_told_apart_and_belongs_to_r2_only(stats: Statistics) -> 
     first, second = stats.ask((STAMP, "supply", 1), (STAMP, "supply", 2))
     assert (first["summary_longest_s"], second["summary_longest_s"]) == (None, 400500)
     assert second["longest_s"] == 442
+
+
+def test_the_longest_time_is_of_those_whose_time_is_the_halfs(stats: Statistics) -> None:
+    """Somebody without a line in R1 is stored as R2's file has him, both halves together."""
+    stats.half(2)
+    wanted = [{"stamp": STAMP, "map": "supply", "round": 2, "raw_guids": ["aa"]}]
+    (row,) = stats.ask_for(wanted)
+    assert (row["players"], row["longest_s"]) == (2, 60)
+    (row,) = stats.ask_for([{**wanted[0], "raw_guids": ["aa", "bb"]}])
+    assert (row["players"], row["longest_s"]) == (2, None)
 
 
 def test_bots_by_flag_and_by_name(stats: Statistics) -> None:
