@@ -2,7 +2,8 @@
 
 Rules and where they come from (plan, timing invariants; domain.md 2.2, 2.3, 7; gates.md 3.4):
 
-* ``not_positive`` - played time is more than 0; a spectator's is not asked for.
+* ``not_positive`` - played time is more than 0; a spectator's is not asked for, and 0.0 beside others who played is a
+  note: somebody came or left within the printed step.
 * ``dead_over_played`` - dead time is at most played time, 0.1 min allowed for the printed step (twice that in R2, where
   played time is a difference).
 * ``playtime_unknown`` - a ninth field that is no positive number of milliseconds; ``playtime_seconds`` - it is whole
@@ -287,6 +288,7 @@ def _check_players(
     found = []
     is_difference = first is not None and first.complete
     halves = stats_file.second_half(first if is_difference and first else stats_file.StatsFile(None, ""), stats)
+    somebody_played = any((half.fields["time_played_minutes"] or 0) > 0 for half in halves)
     if header.round == 2 and not is_difference:
         notes.append("no complete R1 of this R2: played time is checked as the sum of both halves")
     for half in halves:
@@ -297,8 +299,11 @@ def _check_players(
         if minutes is None or dead is None:
             continue  # named as malformed
         if minutes <= 0 and player.team != stats_file.SPECTATOR:
-            text = f"{who}: played {minutes:g} min, required is more than 0"
-            found.append(Violation("not_positive", text, numbers))
+            if minutes == 0 and somebody_played:
+                notes.append(f"{who}: played 0 min, less than the step of {STEP_MIN:g} min that is printed")
+            else:
+                text = f"{who}: played {minutes:g} min, required is more than 0"
+                found.append(Violation("not_positive", text, numbers))
         slack = STEP_MIN * (2 if half.how == "difference" else 1)
         if dead > minutes + slack + 1e-9:
             text = f"{who}: dead {dead:g} min of {minutes:g} min played, allowed are {slack:g} min more"

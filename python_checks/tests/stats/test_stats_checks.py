@@ -86,7 +86,7 @@ def test_the_numbers_of_a_unit_error_name_its_factor() -> None:
         (player(7.4, 7.5), []),
         (player(7.4, 7.6), ["dead_over_played"]),
         (player(0.1, 0.0), []),
-        (player(0.0, 0.0), ["not_positive"]),
+        (player(0.0, 0.0), []),  # came in the last three seconds
         (player(-1.0, 0.0), ["not_positive", "dead_over_played"]),
         (player(0.0, 0.0, team=3), []),
         (player(0.0, 0.3, team=3), ["dead_over_played"]),
@@ -96,6 +96,12 @@ def test_the_numbers_of_a_unit_error_name_its_factor() -> None:
 )
 def test_players_of_an_r1(line: Line, expected: list[str]) -> None:
     assert rules(check(Round(players=(player(), line)))) == expected
+
+
+def test_a_player_without_time_is_a_note_but_not_a_file_without_time() -> None:
+    done = check(Round(players=(player(), player(0.0, 0.0))))
+    assert done.verdict == "clean" and any("played 0 min, less than the step" in note for note in done.notes)
+    assert rules(check(Round(players=(player(0.0, 0.0), player(0.0, 0.0))))) == ["not_positive"] * 2
 
 
 @pytest.mark.parametrize(
