@@ -45,15 +45,28 @@ class Statistics:
         status: str = "completed",
         bots: bool = False,
         colons: bool = False,
+        imported_s: int | None = 60,
     ) -> int:
-        """``end`` is unix seconds; the file is saved 3 s later."""
+        """``end`` is unix seconds; the file is saved 3 s later and imported ``imported_s`` after that (None: just now)."""
         saved = local(end + 3)
         hms = saved.strftime("%H:%M:%S" if colons else "%H%M%S")
         day = saved.strftime("%Y-%m-%d")
         row = self.connection.execute(
             "INSERT INTO rounds (match_id, round_number, round_date, round_time, map_name, time_limit, actual_time,"
-            " winner_team, defender_team, round_status) VALUES (%s, %s, %s, %s, %s, '0', %s, %s, %s, %s) RETURNING id",
-            (f"{day}-{hms}-{map_name}-round-{number}", number, day, hms, map_name, clock, winner, defender, status),
+            " winner_team, defender_team, round_status, created_at)"
+            " VALUES (%s, %s, %s, %s, %s, '0', %s, %s, %s, %s, COALESCE(to_timestamp(%s), now())) RETURNING id",
+            (
+                f"{day}-{hms}-{map_name}-round-{number}",
+                number,
+                day,
+                hms,
+                map_name,
+                clock,
+                winner,
+                defender,
+                status,
+                None if imported_s is None else end + 3 + imported_s,
+            ),
         ).fetchone()
         assert row is not None
         round_id: int = row[0]

@@ -50,13 +50,17 @@ halves AS MATERIALIZED (
         AND n.hms ~ '^([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]$'
 ),
 ordered AS (
+    -- late_s: how long after the promptest half it was imported, so that zones and clocks drop out (an hour of clock change allowed)
     SELECT
         h.*,
+        d.delay_s - least(min(d.delay_s) OVER (), 3600) AS late_s,
         lag(h.id) OVER play AS before_id,
         lead(h.id) OVER play AS after_id,
         lead(h.round_number) OVER play AS after_number,
         lead(h.map_name) OVER play AS after_map
     FROM halves AS h
+    CROSS JOIN bounds AS b
+    CROSS JOIN LATERAL (SELECT extract(epoch FROM h.created_at::timestamptz) - (h.saved_s - b.offset_s) AS delay_s) AS d
     WHERE h.round_status IS DISTINCT FROM 'cancelled'
     WINDOW play AS (ORDER BY h.saved, h.round_number, h.id)
 ),
@@ -74,6 +78,17 @@ told AS (
         own.captured_at,
         COALESCE(own.winner, o.winner_team) AS winner,
         COALESCE(own.defender, o.defender_team) AS defender,
+        -- The bot lists the files every 10 minutes (not from 02:00 to 11:00 in Paris): a half that came later came while it was down, and a
+        -- post that nobody was there to take is none that was not sent. It was there if it took another post meanwhile.
+        COALESCE(own.lua_rows, 0) = 0
+        AND COALESCE(o.late_s > 900, FALSE)
+        AND (to_timestamp(o.saved_s - b.offset_s) AT TIME ZONE 'Europe/Paris')::time NOT BETWEEN '01:45' AND '11:00'
+        AND NOT EXISTS (
+            SELECT FROM lua_round_teams AS l
+            WHERE
+                l.match_id >= b.first_day
+                AND extract(epoch FROM l.captured_at) - (o.saved_s - b.offset_s) BETWEEN 0 AND 900
+        ) AS is_late,
         COALESCE(o.is_bot_round, FALSE) OR COALESCE(names.only_bots, FALSE) AS is_bot
     FROM ordered AS o
     CROSS JOIN bounds AS b
@@ -150,6 +165,7 @@ pairs AS (
                 AND r1.wrong_links + r2.wrong_links = 0
                 AND greatest(r1.created_at, r2.created_at) > LOCALTIMESTAMP - make_interval(secs => %(settle_s)s)
                 THEN 'UNSETTLED'
+            WHEN r1.is_late OR r2.is_late THEN 'LATE'
             ELSE ''
         END AS code,
         -- the linker takes the nearest round of that map and half: an older one, if the map was played within its 45 minutes

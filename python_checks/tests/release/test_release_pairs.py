@@ -178,10 +178,30 @@ def test_the_same_map_twice_gives_two_pairs_and_an_open_half(stats: Statistics) 
 def test_young_and_incomplete_is_not_judged_yet_but_young_and_complete_is(stats: Statistics) -> None:
     stats.settle_s = 60
     stats.half(1, R1_END)
-    stats.half(2, R2_END, lua=False)
+    stats.half(2, R2_END, lua=False, imported_s=None)
     stats.half(1, R1_END + 2000)
-    stats.half(2, R2_END + 2000)
+    stats.half(2, R2_END + 2000, imported_s=None)
     assert [pair["code"] for pair in stats.pairs()] == ["UNSETTLED", ""]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Ljubljana", "Asia/Kathmandu"])
+@pytest.mark.parametrize(("imported_s", "code"), [(960, ""), (961, "LATE"), (None, "LATE")])
+def test_a_half_without_a_row_is_late_against_the_promptest(
+    stats: Statistics, zone: str, imported_s: int | None, code: str
+) -> None:
+    stats.connection.execute(f"SET TIME ZONE '{zone}'")
+    stats.half(1, R1_END)
+    stats.half(2, R2_END, lua=False, imported_s=imported_s)
+    stats.half(1, R1_END + 2000)
+    stats.half(2, R2_END + 2000, imported_s=imported_s)
+    assert [pair["code"] for pair in stats.pairs()] == [code, ""], "what has its row is not late"
+
+
+def test_clocks_that_differ_make_no_half_late(stats: Statistics) -> None:
+    """The game server's clock, or its zone since the load, is an hour off: every half seems an hour late."""
+    stats.half(1, R1_END, imported_s=3660)
+    stats.half(2, R2_END, lua=False, imported_s=3720)
+    assert [(pair["code"], pair["r2_lua_rows"]) for pair in stats.pairs()] == [("", 0)]
 
 
 def test_rubbish_dates_and_times_raise_nothing(stats: Statistics) -> None:

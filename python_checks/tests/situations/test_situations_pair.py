@@ -87,6 +87,17 @@ def rotated_console(evening: Evening) -> None:
     evening.console.write_text("")
 
 
+def lost(imported_s: int | None) -> dict[str, Any]:
+    """R2 without post and row, and its file imported so long after it was saved."""
+    return {"r2": {"lua": False, "posted": False, "imported_s": imported_s}}
+
+
+def file_alone_was_late(evening: Evening) -> None:
+    evening.pair(**lost(3600))
+    evening.pair(1000)
+    evening.stats.connection.execute("UPDATE lua_round_teams SET captured_at = to_timestamp(round_end_unix + 1)")
+
+
 def two_claim_r2(evening: Evening) -> None:
     _, r2 = evening.pair()
     evening.stats.lua(2, LOADED + R2_S + 1, r2)
@@ -189,7 +200,8 @@ def waived(hours: float, happens: Happens = lambda evening: None) -> Happens:
     return both
 
 
-LOST = {"r2": {"lua": False, "posted": False}}
+LOST = lost(60)
+AT_NIGHT = 16000  # R2 ends at 02:28
 HELD = {"r1": {"clock": "12:00", "winner": 1, "defender": 1}}
 NEXT_DAY = DAY_S - 2000
 HOUR_ON = 3630  # looks like a clock change
@@ -205,7 +217,7 @@ SITUATIONS: list[tuple[str, str, str, Happens]] = [
     ("one that lost R2 and then a good pair", "fail", "r2_lua_rows = 0", lambda e: (e.pair(0, **LOST), e.pair(2000))),
     ("the same map an hour later, its R2 is lost", "fail", "r2_lua_rows = 0", good(pair(HOUR_ON, **LOST))),
     ("likewise, and the R2 before it was cancelled", "fail", "r2_lua_rows = 0", lambda e: (
-        e.pair(-600, r2={"status": "cancelled"}), e.pair(HOUR_ON - 600, **LOST))),
+        e.pair(r2={"status": "cancelled"}), e.pair(HOUR_ON, **LOST))),
     ("the same map an hour later", "pass", "", good(pair(HOUR_ON))),
     ("a lost R2, and an hour later the map again", "pass", "", lambda e: (e.half(1, R1_S - HOUR_ON), e.pair())),
     ("a full hold whose R2 is lost, beside a good pair", "fail", "r2_posted = false", good(pair(2000, **LOST, **HELD))),
@@ -243,7 +255,14 @@ SITUATIONS: list[tuple[str, str, str, Happens]] = [
     ("the session crosses midnight", "pass", "", midnight),
     ("times with colons", "pass", "", pair(r1={"colons": True}, r2={"colons": True})),
     ("times that are none", "inconclusive", "play", good(rubbish_times)),
-    ("incomplete and young", "inconclusive", "UNSETTLED", lambda e: (e.pair(**LOST), setattr(e.stats, "settle_s", 60))),
+    ("incomplete and young", "inconclusive", "UNSETTLED", lambda e: (e.pair(**lost(None)), setattr(e.stats, "settle_s", 60))),
+    # --- the bot was down
+    ("R2's post found nobody", "inconclusive", "LATE", pair(**lost(3600))),
+    ("R2's post found nobody, and then a good pair", "pass", "", lambda e: (e.pair(**lost(3600)), e.pair(2000))),
+    ("the bot was down all evening", "inconclusive", "LATE", pair(r1={**LOST["r2"], "imported_s": 40000}, **lost(39400))),
+    ("R2 is lost, its file came by polling", "fail", "r2_lua_rows = 0", pair(**lost(630))),
+    ("R2 is lost, its file came late, yet the bot took the next post", "fail", "r2_lua_rows = 0", file_alone_was_late),
+    ("R2 is lost at night, its file came in the morning", "fail", "r2_lua_rows = 0", pair(AT_NIGHT, **lost(30000))),
     # --- the bot's log
     ("the bot's log was rotated in between", "pass", "", rotate),
     ("the bot's log is gone", "inconclusive", "r1_posted", lost_log),
