@@ -63,11 +63,14 @@ def logged_sample(window: Mapping[str, Any], deployment: Any) -> Dict[str, Any]:
     """What step 3.3 verifies: lines that name the source of a round's time, in the bot's log since the deployment."""
     if window.get("failed") or "counts" not in window:
         return {"failed": True, "msg": window.get("msg", "the bot's log was not read")}
-    since = (deployment or {}).get("cursor")
+    counts = window["counts"]
     return {
         "changed": False,
-        "since_deployment": since is not None,
-        "counts": window["counts"],
+        # The time, not the cursor: there is none if the log did not exist then.
+        "since_deployment": (deployment or {}).get("at_unix") is not None,
+        "counts": counts,
+        # A traceback has one last line. None of a lost connection or a stop: it may be an import's.
+        "unexplained_tracebacks": max(0, counts["traceback"] - counts["connection_traceback"]),
         "lines": [one.get("line") for one in (window.get("matches") or {}).get("source", [])][-5:],
         "control_count": window.get("control_count"),
         "window_state": window.get("window_state"),

@@ -136,9 +136,11 @@ def test_what_could_not_be_read_is_a_failure() -> None:
 
 
 def test_a_log_without_a_deployment_proves_nothing() -> None:
-    window = {"counts": {"source": 3}, "matches": {"source": [{"line": "x"}]}, "control_count": 1, "gap": False}
+    counts = {"source": 3, "traceback": 1, "connection_traceback": 0}
+    window = {"counts": counts, "matches": {"source": [{"line": "x"}]}, "control_count": 1, "gap": False}
     assert source_samples.logged_sample(window, None)["since_deployment"] is False
-    assert source_samples.logged_sample(window, {"cursor": {"offset": 3}})["since_deployment"] is True
+    assert source_samples.logged_sample(window, {"at_unix": None, "cursor": None})["since_deployment"] is False
+    assert source_samples.logged_sample(window, {"at_unix": 7, "cursor": None})["since_deployment"] is True
 
 
 def test_no_checkout_no_pull() -> None:
