@@ -179,8 +179,8 @@ def _add_loose(
 
 def _add_archive(files: List[LuaFile], problems: List[str], path: str, root: str, game: str, rank: int) -> None:
     try:
-        info = os.stat(path)
         with zipfile.ZipFile(path) as archive:
+            info = os.stat(path)
             for entry in archive.infolist():
                 if entry.filename.endswith(".lua"):
                     content = archive.read(entry)
