@@ -21,6 +21,8 @@ PENDING = "pending"
 FAILED = "failed"
 UNKNOWN = "unknown"
 NEXT_LOAD = "play, or wait for the next map load, then measure again"
+LOADING_S = 10
+"""A console that has been silent for longer is not in the middle of a map load."""
 
 Place = Tuple[str, int]
 """(path, byte offset) of a game init's first line."""
@@ -40,24 +42,36 @@ class Proof:
     """``lua_status`` or ``unload_line``; empty without proof."""
 
 
-def read_inits(window: logwindow.Window) -> Tuple[List[console.Init], List[Place]]:
-    """The game inits in a console window, and where each begins."""
+def read_inits(window: logwindow.Window) -> Tuple[List[console.Init], List[Place], bool]:
+    """The game inits in a console window, where each begins, and whether the newest is over (completed, or ended)."""
     places: Dict[int, Place] = {}
+    completed: List[int] = []
 
     def texts() -> Iterator[str]:
         for number, (segment, offset, text) in enumerate(logwindow.lines(window)):
             if "Game Initialization" in text:
                 places[number] = (segment.path, offset)
+            if "Game Initialization completed" in text:
+                completed.append(number)
             yield text
 
     inits = console.inits(texts())
-    return inits, [places[init.line] for init in inits]
+    over = bool(inits) and (inits[-1].ended or max(completed, default=-1) > inits[-1].line)
+    return inits, [places[init.line] for init in inits], over
 
 
 def prove(
-    inits: Sequence[console.Init], file: str, sha1: str, running: Optional[Sequence[LuaModule]], problem: str = ""
+    inits: Sequence[console.Init],
+    file: str,
+    sha1: str,
+    running: Optional[Sequence[LuaModule]],
+    problem: str = "",
+    loading: bool = False,
 ) -> Proof:
-    """Judge the inits since the deployment and the running modules (None: could not be asked, ``problem`` says why)."""
+    """Judge the inits since the deployment and the running modules (None: could not be asked, ``problem`` says why).
+
+    ``loading`` says that the server is still at the newest init, so that it may load the file yet.
+    """
     wanted = sha1.upper()
     named = _signature(running, file) if running is not None else None
     if not inits:
@@ -73,6 +87,8 @@ def prove(
             signature=named or "",
         )
     if not any(console.same_file(name, file) for name in newest.loaded):
+        if loading:
+            return Proof(PENDING, f"a map is loading; its {file} is not there yet", "measure again in a minute")
         return Proof(
             FAILED,
             f"the newest game init loaded {', '.join(newest.loaded) or 'no Lua file'}, not {file}",

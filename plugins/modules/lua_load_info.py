@@ -106,6 +106,9 @@ window:
 """
 
 import datetime
+import math
+import os
+import time
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
@@ -130,15 +133,25 @@ def ask_modules(params: Dict[str, Any]) -> Tuple[Optional[List[quake.LuaModule]]
     return None, problem
 
 
+def written_s_ago(path: str) -> float:
+    """Seconds since the console was written; infinite when there is none."""
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except OSError:
+        return math.inf
+
+
 def run(params: Dict[str, Any]) -> Dict[str, Any]:
     """Read the window, ask the server, judge."""
     if params["cursor"] is None:
         window = logwindow.Window(logwindow.MISSING, True)
     else:
         window = logwindow.open_window(params["console_log"], params["cursor"])
-    inits, places = loadproof.read_inits(window)
+    inits, places, over = loadproof.read_inits(window)
+    # Asked after the window was read: what the console was given since then makes it only younger.
+    loading = not over and written_s_ago(params["console_log"]) < loadproof.LOADING_S
     running, problem = ask_modules(params)
-    proof = loadproof.prove(inits, params["file"], params["sha1"], running, problem)
+    proof = loadproof.prove(inits, params["file"], params["sha1"], running, problem, loading)
     if params["cursor"] is None or window.state == logwindow.MISSING:
         why = "no deployment is recorded" if params["cursor"] is None else f"there is no {params['console_log']}"
         proof = loadproof.Proof(loadproof.UNKNOWN, why, "deploy first, and name the console that the server writes")

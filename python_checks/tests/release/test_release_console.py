@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
+import time
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
@@ -304,6 +305,49 @@ def test_proof_of_load(text: str, modules: list[LuaModule] | None, state: str, f
     proof = judge(text, modules)
     assert (proof.state, proof.init) == (state, first)
     assert proof.reason and bool(proof.next) == (state != "loaded")
+
+
+def test_a_recorded_load_is_over_when_the_server_says_so(data: Path, log: Path) -> None:
+    lines = recorded(data, "webhook-crash-completed")
+    begins = [number for number, line in enumerate(lines) if "- Game Initialization -" in line]
+    ends = [number for number, line in enumerate(lines) if "Game Initialization completed" in line]
+    assert len(begins) == len(ends) == 5
+    for begin, end in zip(begins, ends, strict=True):
+        for cut in range(begin, end + 1):
+            log.write_text("\n".join(lines[: cut + 1]) + "\n")
+            over = loadproof.read_inits(logwindow.open_window(str(log), None))[2]
+            assert over is (cut == end), lines[cut]
+
+
+COMPLETED = "Game Initialization completed in 0.05 seconds\n"
+BEGUN = init().partition("====")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "silent_s", "state"),
+    [
+        (BEGUN, 0, "pending"),
+        (BEGUN + "Lua 5.4 API: ^$file 'other.lua' loaded into Lua VM\n", 0, "pending"),
+        (init(HOOK) + COMPLETED + BEGUN, 0, "pending"),
+        (BEGUN + COMPLETED, 0, "failed"),
+        (BEGUN + "Lua 5.4 API: ^$file 'other.lua' loaded into Lua VM\n       0 " + COMPLETED, 0, "failed"),
+        (BEGUN + "glued" + COMPLETED, 0, "failed"),
+        (init(), 0, "failed"),
+        (BEGUN, 11, "failed"),
+        (BEGUN + SYNTAX, 0, "failed"),
+    ],
+)
+def test_a_map_that_is_loading_is_no_failed_load(
+    text: str, silent_s: float, state: str, log: Path, run_module: RunModule
+) -> None:
+    """Only while the server writes the newest init's lines, and has not said that it completed."""
+    log.write_text(init(HOOK))
+    cursor = cursor_of(log)
+    grow(log, text)
+    os.utime(log, (time.time() - silent_s,) * 2)
+    found = run_module("lua_load_info", {"file": HOOK, "sha1": NEW_SHA, "console_log": str(log), "cursor": cursor})
+    assert found["state"] == state, found["reason"]
+    assert (state == "pending") == ("a map is loading" in found["reason"])
 
 
 def test_an_error_at_run_time_is_no_failed_load_here() -> None:
