@@ -40,7 +40,8 @@ def sample(
 
     ``rows`` are those of pairs_since_load.sql, ``log`` the result of log_window_info over webhook.log, ``load`` that
     of lua_load_info. A pair gets ``r1_posted`` and ``r2_posted``: True when the log shows the post of that very half,
-    False when it does not, None when the log is incomplete.
+    False when it does not, None when the log is incomplete. ``post_code`` is UNPOSTED for a pair whose rows are there
+    though the log does not show the post: rows also come by the gametime file, and a log forgets its oldest posts.
     """
     shown = posts(log.get("matches", {}))
     whole = not log.get("gap", True) and not log.get("window_empty", True) and bool(log.get("control_count"))
@@ -48,7 +49,8 @@ def sample(
     open_r1 = [_half(row, shown, whole) for row in rows if row.get("kind") == "open_r1"]
     counts = next((row for row in rows if row.get("kind") == "counts"), {})
     excluded = Counter(pair["code"] for pair in pairs if pair["code"])
-    excluded.update(pair["link_code"] for pair in pairs if pair["link_code"] and not pair["code"])
+    for reason in ("link_code", "post_code"):
+        excluded.update(pair[reason] for pair in pairs if pair[reason] and not pair["code"])
     excluded.update({"R2_MISSING": len(open_r1)} if open_r1 else {})
     for name, code in (("summaries", "ROUND_0"), ("cancelled", "CANCELLED"), ("captured_late", "BEFORE_LOAD")):
         if counts.get(name):
@@ -102,7 +104,8 @@ def _pair(row: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], whole: boo
     pair = {key: row.get(key) for key in _PAIR_KEYS}
     for half in (1, 2):
         pair[f"r{half}_posted"] = _posted(row, half, shown, whole)
-    return pair
+    rows_unposted = [pair[f"r{half}_lua_rows"] for half in (1, 2) if pair[f"r{half}_posted"] is False]
+    return {**pair, "post_code": "UNPOSTED" if rows_unposted and all(rows_unposted) else ""}
 
 
 def _half(row: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], whole: bool) -> Dict[str, Any]:

@@ -311,6 +311,33 @@ def test_a_post_that_is_not_in_the_log_is_false_only_if_the_log_is_whole(
     assert pairs.sample(rows, {}, LOAD, 0)["pairs"][0]["r1_posted"] is None
 
 
+@pytest.mark.parametrize(
+    ("lua_rows", "shown", "code"),
+    [
+        ((1, 1), 7, ""),
+        ((1, 1), 4, "UNPOSTED"),
+        ((1, 1), 1, "UNPOSTED"),
+        ((1, 0), 4, ""),
+        ((1, 0), 1, ""),
+        ((0, 0), 1, ""),
+    ],
+)
+def test_a_row_without_a_post_is_named_and_neither_is_not(
+    stats: Statistics,
+    tmp_path: Path,
+    run_module: Callable[..., dict[str, Any]],
+    lua_rows: tuple[int, int],
+    shown: int,
+    code: str,
+) -> None:
+    stats.half(1, R1_END, lua=bool(lua_rows[0]))
+    stats.half(2, R2_END, lua=bool(lua_rows[1]))
+    log = log_result(tmp_path, "\n".join(text_of_log().splitlines()[:shown]), run_module)
+    sample = pairs.sample(stats.rows(), log, LOAD, 0)
+    assert sample["pairs"][0]["post_code"] == code
+    assert sample["excluded"] == ({code: 1} if code else {})
+
+
 def test_rotated_logs_are_read_too(tmp_path: Path) -> None:
     path = tmp_path / "webhook.log"
     path.with_name("webhook.log.1").write_text("second\n")

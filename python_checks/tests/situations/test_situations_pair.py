@@ -22,6 +22,7 @@ pytestmark = pytest.mark.postgres
 Happens = Callable[[Evening], object]
 DAY_S = 86400
 CANNOT_LOAD = f"{API}can not open file '{HOOK}'\n"
+ERROR_LINE = "2026-02-20 21:53:00 | ERROR    | bot.webhook               | STATS_READY embed unusable: supply R2\n"
 OTHER_ERROR = f"{API}et_Obituary error running lua script: '[string \"c0rnp0rn7.lua\"]:9: nil'\n"
 
 
@@ -96,6 +97,18 @@ def file_alone_was_late(evening: Evening) -> None:
     evening.pair(**lost(3600))
     evening.pair(1000)
     evening.stats.connection.execute("UPDATE lua_round_teams SET captured_at = to_timestamp(round_end_unix + 1)")
+
+
+def begun_anew(**older: Any) -> Happens:
+    """The log of the older pair was rotated away before a good one."""
+    return lambda evening: (evening.pair(**older), evening.webhook.write_text(""), evening.pair(2000))
+
+
+def many_posts(evening: Evening) -> None:
+    evening.pair()
+    for at_s in range(2000, 5000, 6):
+        evening.post(1, at_s, "goldrush")
+    evening.pair(5000)
 
 
 def two_claim_r2(evening: Evening) -> None:
@@ -201,6 +214,7 @@ def waived(hours: float, happens: Happens = lambda evening: None) -> Happens:
 
 
 LOST = lost(60)
+BY_FILE = {"r2": {"posted": False}}
 AT_NIGHT = 16000  # R2 ends at 02:28
 HELD = {"r1": {"clock": "12:00", "winner": 1, "defender": 1}}
 NEXT_DAY = DAY_S - 2000
@@ -268,9 +282,19 @@ SITUATIONS: list[tuple[str, str, str, Happens]] = [
     ("the bot's log is gone", "inconclusive", "r1_posted", lost_log),
     ("the bot's log is silent", "inconclusive", "r1_posted", good(lambda e: e.webhook.write_text(""))),
     ("the log holds another program's lines only", "inconclusive", "r1_posted", good(lambda e: e.webhook.write_text("STATS_READY\n"))),
-    ("the post was of the other map", "fail", "r2_posted = false", lambda e: (e.pair(r2={"posted": False}), e.post(2, R2_S, "goldrush"))),
-    ("the word is there, in an error line", "fail", "r2_posted = false", good(lambda e: e.webhook.write_text(
-        "2026-02-20 21:53:00 | ERROR    | bot.webhook               | STATS_READY embed unusable: supply R2\n"))),
+    ("the post was of the other map", "inconclusive", "UNPOSTED", lambda e: (e.pair(**BY_FILE), e.post(2, R2_S, "goldrush"))),
+    ("the post was of the other map, and no row came", "fail", "r2_posted = false", lambda e: (
+        e.pair(**LOST), e.post(2, R2_S, "goldrush"))),
+    ("the word is there, in an error line", "inconclusive", "UNPOSTED", good(lambda e: e.webhook.write_text(ERROR_LINE))),
+    ("the word is there, in an error line, and no row came", "fail", "r2_posted = false", lambda e: (
+        e.pair(**LOST), e.webhook.write_text(ERROR_LINE))),
+    ("Discord lost R2's post, its row came by the gametime file", "inconclusive", "UNPOSTED", pair(**BY_FILE)),
+    ("likewise, beside a good pair", "pass", "", good(pair(2000, **BY_FILE))),
+    ("R1's row came by the gametime file, a full hold's R2 is lost", "fail", "r2_posted = false", good(pair(
+        2000, r1={"posted": False, **HELD["r1"]}, **LOST))),
+    ("the log no longer holds an older good pair", "pass", "", begun_anew()),
+    ("the log no longer holds a full hold that lost R2", "fail", "r2_posted = false", begun_anew(**LOST, **HELD)),
+    ("more posts than are looked at", "pass", "", many_posts),
     # --- the console
     ("the old error is still in the console", "pass", "", pair()),
     ("the error comes again", "fail", "lua_error = 1", console(BAD_ARGUMENT)),
