@@ -1,6 +1,8 @@
 """Does the website, does the leaderboard show what the database says? Pure: answers and rows come in, a sample goes out.
 
 What is shown is rounded; two values agree when the shown one is the expected one within half of its last decimal.
+A site may leave cancelled halves or bots out. So an answer is read in each of a few ways to choose rows, and the one that fits best is
+taken for the whole of it: never another one for each player, or a wrong formula could hide in a choice of rows.
 """
 
 from __future__ import annotations
@@ -17,6 +19,19 @@ from python_checks.formulas import PlayerRound, headshot_kill_rate, session_metr
 
 METRICS = ("frag_potential", "survival_rate", "damage_efficiency")
 SHOWN = 20
+STATUSES: dict[str, frozenset[str | None] | None] = {
+    "all": None,
+    "played": frozenset({"completed", "substitution", None}),
+    "completed": frozenset({"completed", None}),
+}
+"""Which halves a site may count, by rounds.round_status; None stands for every status."""
+READINGS = {
+    name: (status, people)
+    for people in (False, True)
+    for status in STATUSES
+    for name in [f"{status} halves{' of people' if people else ''}"]
+}
+"""Name -> (status, whether bots are left out); the first of those that fit equally well is taken."""
 _LINE = re.compile(r"\*\*(?P<name>.+?)\*\*\D*?(?P<percent>\d+(?:\.\d+)?)\s*%")
 
 
@@ -24,39 +39,58 @@ def compare_graphs(rows: Sequence[Mapping[str, Any]], answers: Mapping[str, Mapp
     """The session graphs of each day against the reference formulas.
 
     ``rows`` are those of session_players.sql, ``answers`` by day ``{status, body, error}``. A player of the database that
-    is not shown, or is shown without a metric, is ``unmatched``.
+    is not shown, or is shown without a metric, is ``unmatched``. ``reading`` names which rows the answer is of, all days by one.
     """
+    found: dict[tuple[int, ...], dict[str, Any]] = {}
+    for name, (status, people) in READINGS.items():
+        counted = tuple(number for number, row in enumerate(rows) if _is_counted(row, status, people))
+        if counted not in found:
+            found[counted] = _read_graphs(rows, frozenset(counted), answers) | {"reading": name}
+    return min(
+        found.values(), key=lambda one: [sum(day[key] for day in one["days"]) for key in ("unequal", "unmatched")]
+    )
+
+
+def _is_counted(row: Mapping[str, Any], status: str, people: bool) -> bool:
+    statuses = STATUSES[status]
+    return not (people and row.get("is_bot")) and (statuses is None or row.get("round_status") in statuses)
+
+
+def _read_graphs(
+    rows: Sequence[Mapping[str, Any]], counted: frozenset[int], answers: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """One reading. A value that is shown of a player without a row that counts is unequal: this reading cannot have made it."""
     players: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         players[str(row["day"])][str(row["guid"])].append(row)
+    kept: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for number in sorted(counted):
+        kept[str(rows[number]["day"])][str(rows[number]["guid"])].append(rows[number])
     days, differences = [], []
-    for day, here in sorted(players.items()):
+    for day, everybody in sorted(players.items()):
         answer = answers.get(day, {})
         shown = list(_players(answer.get("body")))
         places = {key: _decimals(one.get(key) for one in shown) for key in METRICS}
+        here = kept[day]
         found = {"day": day, "status": answer.get("status"), "error": answer.get("error", ""), "players": len(here)}
         counts = {"compared": 0, "unequal": 0, "unmatched": 0}
-        for guid, halves in sorted(here.items()):
+        for guid, halves in sorted(everybody.items()):
             one = _find(shown, guid, {str(row["name"]) for row in halves})
-            expected = _expected(halves)
+            expected = _expected(here[guid]) if guid in here else None
             for key in METRICS:
                 value = one.get(key) if one else None
                 if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    counts["unmatched"] += 1
+                    counts["unmatched"] += expected is not None
                     continue
                 counts["compared"] += 1
-                if not agrees(value, expected[key], places[key]):
+                if expected is None or not agrees(value, expected[key], places[key]):
                     counts["unequal"] += 1
-                    differences.append(
-                        {
-                            "day": day,
-                            "name": halves[-1]["name"],
-                            "metric": key,
-                            "shown": value,
-                            "expected": round(expected[key], 3),
-                        }
-                    )
-        days.append({**found, **counts})
+                    required = round(expected[key], 3) if expected else None
+                    name = halves[-1]["name"]
+                    differences.append({"day": day, "name": name, "metric": key, "shown": value, "expected": required})
+        # A day of which nothing counts and nothing is shown is none; an error on it is told all the same.
+        if here or counts["compared"] or answer.get("status") not in (200, 404):
+            days.append({**found, **counts})
     return {"changed": False, "days": days, "differences": differences[:SHOWN], "decimals_min": 1}
 
 
@@ -118,8 +152,37 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
     ``rows`` are those of headshot_kills.sql; a player whose sums are None was not summed, and a place that may be his and
     fits nobody else is ``unproven``. Besides the values: the places go down, and nobody is left out who has a higher rate
     than the last one shown with at least as many rounds and kills as somebody shown has (the threshold is the site's own
-    and need not be known for that); ``all_players`` says whether everybody was summed, so that this means something.
+    and need not be known for that); ``all_players`` says whether everybody was summed, so that this means something. ``reading``
+    names which halves the board is of, all places by one; of a table that is not summed whole, only all halves are known.
     """
+    found = [_read_headshots(_counted(rows, *READINGS[name]), answer) | {"reading": name} for name in _known(rows)]
+    return min(found, key=lambda one: one["unequal"] + one["missing_count"])
+
+
+def _known(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The readings whose sums the rows hold."""
+    summed = [row for row in rows if row["kills"] is not None]
+    return [
+        name
+        for name, (status, _) in READINGS.items()
+        if STATUSES[status] is None or all(row.get(f"{status}_kills") is not None for row in summed)
+    ]
+
+
+def _counted(rows: Sequence[Mapping[str, Any]], status: str, people: bool) -> list[dict[str, Any]]:
+    """The rows with the sums of one reading; who is left out has none, and stays known by name."""
+    prefix = "" if STATUSES[status] is None else f"{status}_"
+    sums = ("headshot_kills", "kills", "rounds")
+    return [
+        {**row, **{key: 0 if people and row.get("is_bot") else row[f"{prefix}{key}"] for key in sums}}
+        if row["kills"] is not None
+        else dict(row)
+        for row in rows
+    ]
+
+
+def _read_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """One reading."""
     sample: dict[str, Any] = {"changed": False, "status": answer.get("status"), "error": answer.get("error", "")}
     body = answer.get("body")
     text = str(body.get("description") or "") if isinstance(body, dict) else ""
@@ -135,7 +198,7 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
         decimals = max(1, len(shown.partition(".")[2]))
         bearers = by_name.get(plain(match["name"]), [])
         candidates = [row for row in bearers if row["kills"] is not None]
-        fitting = [row for row in candidates if agrees(float(shown), _rate(row), decimals)]
+        fitting = [row for row in candidates if row["kills"] > 0 and agrees(float(shown), _rate(row), decimals)]
         listed += fitting or candidates
         places.append(
             {
@@ -162,6 +225,7 @@ def compare_headshots(rows: Sequence[Mapping[str, Any]], answer: Mapping[str, An
         "unmatched": sum(not one["known"] for one in places),
         "unordered": sum(after > before for before, after in itertools.pairwise(percents)),
         "missing": missing[:SHOWN],
+        "missing_count": len(missing),
         "places": places[:SHOWN],
     }
 
@@ -186,7 +250,7 @@ def graphs_text(sample: Mapping[str, Any]) -> str:
     """The comparison as a sentence."""
     days = sample["days"]
     compared, unequal = sum(one["compared"] for one in days), sum(one["unequal"] for one in days)
-    parts = [f"{compared} values of {len(days)} days compared, {unequal} differ"]
+    parts = [f"{compared} values of {len(days)} days compared, {unequal} differ (read as {sample['reading']})"]
     parts += [f"{one['day']}: {one['error'] or 'a value is missing'}" for one in days if one["unmatched"]][:3]
     parts += [
         f"{one['day']} {one['name']} {one['metric']}: shown {one['shown']}, required {one['expected']}"
@@ -197,8 +261,9 @@ def graphs_text(sample: Mapping[str, Any]) -> str:
 
 def headshots_text(sample: Mapping[str, Any]) -> str:
     """The comparison as a sentence."""
+    board = sample["title"] or "the leaderboard"
     parts = [
-        f"{sample['shown']} places of {sample['title'] or 'the leaderboard'!r} compared, {sample['unequal']} differ"
+        f"{sample['shown']} places of {board!r} compared, {sample['unequal']} differ (read as {sample['reading']})"
     ]
     if sample["unproven"]:
         parts.append(f"{sample['unproven']} have more rows than are summed, so they prove nothing")

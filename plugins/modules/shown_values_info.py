@@ -13,7 +13,8 @@ author: [the etl-timetracking-rollout contributors]
 description:
   - Reads JSON over HTTP on the host and compares it, on the controller, with rows of the database and the reference formulas.
   - With O(shows=graphs) the metrics of each player of each day, with O(shows=headshots) the places of the headshot
-    leaderboard. Values agree within half of the last decimal shown.
+    leaderboard. Values agree within half of the last decimal shown. A site may leave cancelled halves or bots out - the whole
+    answer is read in each of a few such ways, and the one that fits best is told (RV(reading)).
   - With O(shows=session) the embed of the newest session is held against Discord's limits and against both dead times of
     each player. Discord's own copy of it, saved as O(file), may stand for an address.
 options:
@@ -89,6 +90,10 @@ shown:
   description: Places shown; unequal, unmatched and unordered count what is wrong with them, missing names who is left out.
   returned: for headshots
   type: int
+reading:
+  description: Which halves the whole answer is compared with - all, played (not cancelled) or completed ones, and whether of people only.
+  returned: for graphs and headshots
+  type: str
 source:
   description: url, file or none.
   returned: for session

@@ -1,5 +1,8 @@
 -- Step 6.2: headshot kills and kills of players over all their halves, one row each, from the player table alone: joined with the weapons'
 -- rows, both would count once per weapon. Halves only; round 0 is a match summary that holds the same kills again.
+-- A site may leave halves or bots out: played_ sums are without halves that are cancelled or of an unknown status, completed_ sums also without
+-- substituted ones; is_bot tells who appears as a bot (by name, or in a bots' round) and never otherwise. Of a table that is not summed whole
+-- these sums are not known (NULL), since the status of a half is in a table that would have to be read whole.
 -- Parameters: shown (JSON text: the names that the leaderboard shows); max_player_rows (int).
 --
 -- A table of at most max_player_rows is summed whole: every player (is_all). Of a larger one, only the players who bear or bore a shown name,
@@ -17,10 +20,39 @@ every AS (
         string_agg(n.clean_name, E'\n' ORDER BY n.clean_name) AS names,
         sum(n.headshot_kills)::bigint AS headshot_kills,
         sum(n.kills)::bigint AS kills,
-        sum(n.rounds)::bigint AS rounds
+        sum(n.rounds)::bigint AS rounds,
+        COALESCE(sum(n.played_headshot_kills), 0)::bigint AS played_headshot_kills,
+        COALESCE(sum(n.played_kills), 0)::bigint AS played_kills,
+        sum(n.played_rounds)::bigint AS played_rounds,
+        COALESCE(sum(n.completed_headshot_kills), 0)::bigint AS completed_headshot_kills,
+        COALESCE(sum(n.completed_kills), 0)::bigint AS completed_kills,
+        sum(n.completed_rounds)::bigint AS completed_rounds,
+        bool_and(n.is_bot) AS is_bot
     FROM (
-        SELECT p.player_guid, p.clean_name, sum(p.headshot_kills) AS headshot_kills, sum(p.kills) AS kills, count(*) AS rounds
+        SELECT
+            p.player_guid,
+            p.clean_name,
+            sum(p.headshot_kills) AS headshot_kills,
+            sum(p.kills) AS kills,
+            count(*) AS rounds,
+            sum(p.headshot_kills) FILTER (WHERE r.is_played) AS played_headshot_kills,
+            sum(p.kills) FILTER (WHERE r.is_played) AS played_kills,
+            count(*) FILTER (WHERE r.is_played) AS played_rounds,
+            sum(p.headshot_kills) FILTER (WHERE r.is_completed) AS completed_headshot_kills,
+            sum(p.kills) FILTER (WHERE r.is_completed) AS completed_kills,
+            count(*) FILTER (WHERE r.is_completed) AS completed_rounds,
+            COALESCE(p.clean_name ~ '^\[BOT\]', FALSE)
+                OR bool_and(r.is_bot_round OR (p.clean_name IS NULL AND p.player_name ~ '^\[BOT\]')) AS is_bot
         FROM player_comprehensive_stats AS p
+        INNER JOIN (
+            SELECT
+                o.id,
+                COALESCE(o.round_status, 'completed') IN ('completed', 'substitution') AS is_played,
+                COALESCE(o.round_status, 'completed') = 'completed' AS is_completed,
+                COALESCE(o.is_bot_round, FALSE) AS is_bot_round
+            FROM rounds AS o
+            OFFSET 0
+        ) AS r ON r.id = p.round_id
         WHERE p.round_number IN (1, 2) AND (SELECT z.is_small FROM size AS z)
         GROUP BY p.player_guid, p.clean_name
     ) AS n
@@ -87,7 +119,20 @@ summed AS (
         ) AS n
     ) AS t
 )
-SELECT e.guid, e.names, e.headshot_kills, e.kills, e.rounds, TRUE AS is_all
+SELECT
+    e.guid,
+    e.names,
+    e.headshot_kills,
+    e.kills,
+    e.rounds,
+    e.played_headshot_kills,
+    e.played_kills,
+    e.played_rounds,
+    e.completed_headshot_kills,
+    e.completed_kills,
+    e.completed_rounds,
+    e.is_bot,
+    TRUE AS is_all
 FROM every AS e
 WHERE e.kills > 0
 UNION ALL
@@ -97,6 +142,13 @@ SELECT
     CASE WHEN s.left_rows >= 0 THEN s.headshot_kills END,
     CASE WHEN s.left_rows >= 0 THEN s.kills END,
     CASE WHEN s.left_rows >= 0 THEN s.rounds END,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    FALSE,
     FALSE
 FROM summed AS s
 WHERE s.guid IS NOT NULL AND (s.left_rows < 0 OR s.kills > 0)

@@ -1,5 +1,6 @@
 -- Step 6.1: what the website's session graphs are computed from, one row per player and half. Parameter: days (int), how many of the newest days
--- on which a half with players was played.
+-- on which a half with players was played. A site may leave cancelled halves or bots out, so round_status and is_bot (a bot by name or in a
+-- bots' round) are told, and every half is given.
 -- round_date is TEXT: only ISO dates are taken, and the website selects a day by the first ten characters. Days are found by going down the
 -- index from text to text, each time below all texts that begin with the day before; undated texts among them are stepped over.
 WITH RECURSIVE texts AS (
@@ -35,13 +36,15 @@ SELECT
     p.player_guid AS guid,
     p.clean_name AS name,
     r.id AS round_id,
+    r.round_status,
+    COALESCE(r.is_bot_round, FALSE) OR COALESCE(p.clean_name, p.player_name) ~ '^\[BOT\]' AS is_bot,
     p.damage_given,
     p.damage_received,
     p.time_played_seconds,
     p.time_dead_minutes
 FROM texts AS d
 CROSS JOIN LATERAL (
-    SELECT o.id
+    SELECT o.id, o.round_status, o.is_bot_round
     FROM rounds AS o
     WHERE
         o.round_number IN (1, 2)
@@ -57,4 +60,4 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS p
 WHERE d.players > 0
-ORDER BY d.text, r.id, p.player_guid
+ORDER BY r.id

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from python_checks.formulas import PlayerRound, session_metrics
-from python_checks.shown_values import agrees, compare_graphs, compare_headshots, graphs_text, headshots_text
+from python_checks.shown_values import (
+    READINGS,
+    STATUSES,
+    agrees,
+    compare_graphs,
+    compare_headshots,
+    graphs_text,
+    headshots_text,
+)
 
 DAY = "2026-02-20"
 ROWS = [
@@ -176,3 +184,209 @@ def test_a_namesake_who_was_not_summed_may_be_the_one_shown() -> None:
     assert compare_headshots([*TRUTH, twin], embed(BOR, ANA))["proven"] == 2
     sample = compare_headshots([*TRUTH, twin], embed(BOR, ANA.replace("3.0%", "4.0%")))
     assert (sample["proven"], sample["unproven"], sample["unequal"]) == (1, 1, 0)
+
+
+def half(guid: str, number: int, status: str | None, **more: Any) -> dict[str, Any]:
+    """A half of one player, with what the site's right and wrong formulas need."""
+    seed = number * 7 + ord(guid[0])
+    row = {"day": DAY, "guid": guid, "name": guid, "round_id": number, "round_status": status, "is_bot": guid == "OMNI"}
+    row |= {"damage_given": 900 + 31 * seed, "damage_received": 700 + 17 * seed, "time_played_seconds": 300 + 3 * seed}
+    row |= {
+        "time_dead_minutes": 0.5 + seed / 100,
+        "kills": 9 + seed % 5,
+        "deaths": 4 + seed % 3,
+        "headshot_kills": 2 + seed % 4,
+    }
+    return row | {"weapons": 1 + seed % 4, "hits": 60 + seed, "headshots": 11 + seed % 9} | more
+
+
+# Each status, a half with more dead than played time in one that everybody counts, a bot, and somebody who played a cancelled half only.
+HALVES = [
+    *(half(guid, n, status) for guid in ("Ana", "Bor") for n, status in enumerate(("completed", "cancelled", "substitution", None))),
+    half("Ana", 8, "completed", time_dead_minutes=30.5),
+    half("Cene", 1, "cancelled"),
+    half("OMNI", 9, "completed"),
+]  # fmt: skip
+Halves = list[dict[str, Any]]
+
+
+def counted(reading: str, rows: Halves = HALVES) -> Halves:
+    status, people = READINGS[reading]
+    kept = STATUSES[status]
+    return [row for row in rows if (kept is None or row["round_status"] in kept) and not (people and row["is_bot"])]
+
+
+def right_metrics(rows: Halves) -> tuple[float, float, float]:
+    keys = ("damage_given", "damage_received", "time_played_seconds", "time_dead_minutes")
+    found = session_metrics(PlayerRound(*(row[key] for key in keys)) for row in rows)
+    return found.frag_potential, found.survival_rate, found.damage_efficiency
+
+
+def total(rows: Halves, key: str) -> float:
+    return float(sum(row[key] for row in rows))
+
+
+def unpatched(rows: Halves) -> tuple[float, float, float]:
+    given, received, played_s = (total(rows, key) for key in ("damage_given", "damage_received", "time_played_seconds"))
+    survival = min(100.0, played_s / (total(rows, "deaths") + 1) / 60 * 10)
+    return total(rows, "kills") / (played_s / 60) * 10, survival, given / (given + received) * 100
+
+
+def uncapped(rows: Halves) -> tuple[float, float, float]:
+    frag, _, efficiency = right_metrics(rows)
+    return frag, 100 - 6000 * total(rows, "time_dead_minutes") / total(rows, "time_played_seconds"), efficiency
+
+
+WRONG_ON_HALVES: dict[str, Callable[[Halves], tuple[float, float, float]]] = {
+    "the unpatched formulas": unpatched,
+    "only damage efficiency is unpatched": lambda rows: (*right_metrics(rows)[:2], unpatched(rows)[2]),
+    "dead minutes taken for seconds": lambda rows: right_metrics(
+        [{**row, "time_dead_minutes": row["time_dead_minutes"] / 60} for row in rows]
+    ),
+    "dead time is not capped": uncapped,
+    "fan-out over the weapons": lambda rows: right_metrics([row for row in rows for _ in range(row["weapons"])]),
+}
+
+
+def graphs_of(reading: str, formula: Callable[[Halves], tuple[float, float, float]]) -> dict[str, Any]:
+    """The website's answer if it counts the halves of ``reading``."""
+    rows, metrics = counted(reading), ("frag_potential", "survival_rate", "damage_efficiency")
+    guids = sorted({row["guid"] for row in rows})
+    shown = {guid: formula([row for row in rows if row["guid"] == guid]) for guid in guids}
+    players = [
+        {"guid": guid, "advanced_metrics": {k: round(v, 2) for k, v in zip(metrics, shown[guid], strict=True)}}
+        for guid in guids
+    ]
+    return {DAY: {"status": 200, "error": "", "body": {"players": players}}}
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_site_may_leave_halves_or_bots_out_of_its_graphs(reading: str) -> None:
+    sample = compare_graphs(HALVES, graphs_of(reading, right_metrics))
+    day = sample["days"][0]
+    assert (sample["reading"], day["unequal"], day["unmatched"]) == (reading, 0, 0) and reading in graphs_text(sample)
+    assert day["players"] == len({row["guid"] for row in counted(reading)})
+
+
+@pytest.mark.parametrize("wrong", WRONG_ON_HALVES)
+@pytest.mark.parametrize("reading", READINGS)
+def test_no_choice_of_halves_hides_a_wrong_formula(reading: str, wrong: str) -> None:
+    sample = compare_graphs(HALVES, graphs_of(reading, WRONG_ON_HALVES[wrong]))
+    assert sample["days"][0]["unequal"] >= 1, sample
+
+
+def test_one_reading_is_taken_for_the_whole_answer() -> None:
+    """Ana without her cancelled half and Bor with it fit only by another reading for each."""
+    body = graphs_of("all halves", right_metrics)
+    players = body[DAY]["body"]["players"]
+    players[0] = graphs_of("played halves", right_metrics)[DAY]["body"]["players"][0]
+    assert compare_graphs(HALVES, body)["days"][0]["unequal"] >= 2
+    # On two days likewise.
+    rows = HALVES + [{**row, "day": "2026-02-21"} for row in HALVES]
+    other = graphs_of("played halves", right_metrics)[DAY]
+    both = {**graphs_of("all halves", right_metrics), "2026-02-21": other}
+    assert sum(day["unequal"] for day in compare_graphs(rows, both)["days"]) >= 2
+
+
+def test_a_player_of_cancelled_halves_only_is_not_hidden_when_shown() -> None:
+    body = graphs_of("played halves", right_metrics)
+    body[DAY]["body"]["players"].append(
+        {"guid": "Cene", "frag_potential": 1.5, "survival_rate": 2.5, "damage_efficiency": 3.5}
+    )
+    assert compare_graphs(HALVES, body)["days"][0]["unequal"] >= 3
+
+
+def test_a_day_of_which_nothing_counts_is_none_but_an_error_is_told() -> None:
+    rows = HALVES + [{**row, "day": "2026-02-21", "round_status": "cancelled"} for row in HALVES]
+    shown = graphs_of("played halves", right_metrics)
+    empty = {"status": 200, "error": "", "body": {"players": []}}
+    assert [day["day"] for day in compare_graphs(rows, {**shown, "2026-02-21": empty})["days"]] == [DAY]
+    down = {"status": 500, "error": "answered 500", "body": None}
+    assert [day["status"] for day in compare_graphs(rows, {**shown, "2026-02-21": down})["days"]] == [200, 500]
+
+
+def board_rows() -> list[dict[str, Any]]:
+    """HALVES as headshot_kills.sql gives them."""
+    told = []
+    for guid in sorted({row["guid"] for row in HALVES}):
+        one = {"guid": guid, "names": guid, "is_bot": guid == "OMNI", "is_all": True}
+        for status in STATUSES:
+            rows = [row for row in counted(f"{status} halves") if row["guid"] == guid]
+            prefix = "" if status == "all" else f"{status}_"
+            one |= {f"{prefix}{key}": int(total(rows, key)) for key in ("headshot_kills", "kills")}
+            one |= {f"{prefix}rounds": len(rows)}
+        told.append(one)
+    return told
+
+
+def board_of(reading: str, rate: Callable[[Halves], float]) -> dict[str, Any]:
+    rows = counted(reading)
+    rates = {guid: rate([row for row in rows if row["guid"] == guid]) for guid in {row["guid"] for row in rows}}
+    ordered = sorted(rates.items(), key=lambda one: -one[1])
+    return embed(*(f"{place}. **{name}** - {value:.2f}% HS" for place, (name, value) in enumerate(ordered, start=1)))
+
+
+WRONG_RATES: dict[str, Callable[[Halves], float]] = {
+    "kills over hits": lambda rows: 100 * total(rows, "headshot_kills") / total(rows, "hits"),
+    "fan-out over the weapons": lambda rows: (
+        100 * sum(row["headshot_kills"] * row["weapons"] for row in rows) / total(rows, "kills")
+    ),
+    "all repeated by the weapons": lambda rows: (
+        100 * sum(r["headshot_kills"] * r["weapons"] for r in rows) / sum(r["kills"] * r["weapons"] for r in rows)
+    ),
+    "head hits": lambda rows: 100 * total(rows, "headshots") / total(rows, "kills"),
+    "a fraction": lambda rows: total(rows, "headshot_kills") / total(rows, "kills"),
+}
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_site_may_leave_halves_or_bots_out_of_its_board(reading: str) -> None:
+    board = board_of(reading, lambda rows: 100 * total(rows, "headshot_kills") / total(rows, "kills"))
+    sample = compare_headshots(board_rows(), board)
+    # The bot is no better than the others, so that it is left out need not be assumed.
+    assert reading.startswith(sample["reading"]) and sample["reading"] in headshots_text(sample), sample
+    assert (sample["unequal"], sample["unmatched"], sample["missing"]) == (0, 0, [])
+
+
+@pytest.mark.parametrize("wrong", WRONG_RATES)
+@pytest.mark.parametrize("reading", READINGS)
+def test_no_choice_of_halves_hides_a_wrong_board(reading: str, wrong: str) -> None:
+    sample = compare_headshots(board_rows(), board_of(reading, WRONG_RATES[wrong]))
+    assert sample["unequal"] >= 1, sample
+
+
+def test_one_reading_is_taken_for_the_whole_board() -> None:
+    rows = [
+        {"guid": guid, "names": guid, "headshot_kills": 30, "kills": 100, "rounds": 60, "is_bot": False}
+        | {"played_headshot_kills": 20, "played_kills": 90, "played_rounds": 59}
+        | {"completed_headshot_kills": 10, "completed_kills": 80, "completed_rounds": 58}
+        for guid in ("Ana", "Bor", "Cene")
+    ]
+    for shown, unequal in (("30.0", 0), ("22.2", 0), ("12.5", 0)):
+        assert (
+            compare_headshots(rows, embed(*(f"**{name}** {shown}%" for name in ("Ana", "Bor", "Cene"))))["unequal"]
+            == unequal
+        )
+    assert compare_headshots(rows, embed("**Ana** 30.0%", "**Bor** 22.2%", "**Cene** 12.5%"))["unequal"] == 2
+    unread = dict.fromkeys(key for key in rows[0] if key.startswith(("played", "completed")))
+    large = [{**row, **unread, "is_all": False} for row in rows]
+    assert compare_headshots(large, embed("**Ana** 22.2%"))["unequal"] == 1, (
+        "of a large table only all halves are known"
+    )
+
+
+def test_a_bot_is_missed_on_no_board_but_a_better_player_is() -> None:
+    def rows(is_bot: bool) -> list[dict[str, Any]]:
+        best = {
+            "guid": "OMNI",
+            "names": "[BOT]Ketchup",
+            "headshot_kills": 900,
+            "kills": 3000,
+            "rounds": 400,
+            "is_bot": is_bot,
+        }
+        return [{**row, "is_bot": False} for row in TRUTH[:2]] + [best]
+
+    told = compare_headshots(rows(True), embed(BOR, ANA))
+    assert (told["missing"], told["reading"], told["unequal"]) == ([], "all halves of people", 0)
+    assert compare_headshots(rows(False), embed(BOR, ANA))["missing"] == ["[BOT]Ketchup"]

@@ -108,8 +108,14 @@ def baseline(site: Site, newest_rows: int, since: str) -> list[Row]:
     ]
 
 
+def is_bot(one: Row, player: Row) -> bool:
+    """Whether a player appears as a bot in a round."""
+    return bool(one["is_bot_round"]) or bool(BOTS.search(player["clean_name"] or player["player_name"]))
+
+
 def session_players(site: Site, days: int) -> list[Row]:
     """session_players.sql."""
+    rounds = {row["id"]: row for row in site.rounds}
     halves = {
         row["id"]: row["round_date"][:10]
         for row in site.rounds
@@ -119,7 +125,14 @@ def session_players(site: Site, days: int) -> list[Row]:
     wanted = sorted({day for day, _ in rows})[-days:]
     given = ("round_id", "damage_given", "damage_received", "time_played_seconds", "time_dead_minutes")
     return [
-        {"day": day, "guid": row["player_guid"], "name": row["clean_name"], **{key: row[key] for key in given}}
+        {
+            "day": day,
+            "guid": row["player_guid"],
+            "name": row["clean_name"],
+            "round_status": rounds[row["round_id"]]["round_status"],
+            "is_bot": is_bot(rounds[row["round_id"]], row),
+            **{key: row[key] for key in given},
+        }
         for day, row in rows
         if day in wanted
     ]
@@ -172,6 +185,18 @@ def shadow_pairs(site: Site, since: str, newest_halves: int) -> list[Row]:
 
 def headshot_kills(site: Site, shown: list[str], max_player_rows: int) -> list[Row]:
     """headshot_kills.sql; ``names`` as a set."""
+    rounds = {row["id"]: row for row in site.rounds}
+    readings = {"played": ("completed", "substitution", None), "completed": ("completed", None)}
+
+    def by_status(guid: str) -> Row:
+        """The sums of the other readings, and whether he is a bot."""
+        halves = [row for row in site.players if row["player_guid"] == guid and row["round_number"] in (1, 2)]
+        told: Row = {"is_bot": all(is_bot(rounds[row["round_id"]], row) for row in halves)}
+        for reading, statuses in readings.items():
+            counted = [row for row in halves if rounds[row["round_id"]]["round_status"] in statuses]
+            told |= {f"{reading}_{key}": sum(row[key] for row in counted) for key in ("headshot_kills", "kills")}
+            told[f"{reading}_rounds"] = len(counted)
+        return told
 
     def summed(guid: str) -> Row:
         halves = [row for row in site.players if row["player_guid"] == guid and row["round_number"] in (1, 2)]
@@ -181,18 +206,20 @@ def headshot_kills(site: Site, shown: list[str], max_player_rows: int) -> list[R
 
     guids = sorted({row["player_guid"] for row in site.players})
     if len(site.players) <= max_player_rows:
-        return [{**summed(guid), "is_all": True} for guid in guids if summed(guid)["kills"] > 0]
+        return [{**summed(guid), **by_status(guid), "is_all": True} for guid in guids if summed(guid)["kills"] > 0]
     asked = set(shown) | {re.sub(r"\\(.)", r"\1", name) for name in shown}
     bearers = {
         guid: {row["clean_name"] for row in site.players if row["player_guid"] == guid} & asked for guid in guids
     }
     size = {guid: sum(row["player_guid"] == guid for row in site.players) for guid in guids}
+    unread = dict.fromkeys(f"{one}_{key}" for one in readings for key in ("headshot_kills", "kills", "rounds"))
+    rest = {**unread, "is_bot": False, "is_all": False}
     told, left = [], max_player_rows
     for guid in sorted((g for g in guids if bearers[g]), key=lambda g: (min(size[g], max_player_rows // 10), g)):
         left -= min(size[guid], max(left, 0) + 1)
         unknown = {"headshot_kills": None, "kills": None, "rounds": None}
         if left < 0:
-            told.append({"guid": guid, "names": bearers[guid], **unknown, "is_all": False})
+            told.append({"guid": guid, "names": bearers[guid], **unknown, **rest})
         elif summed(guid)["kills"] > 0:
-            told.append({**summed(guid), "is_all": False})
+            told.append({**summed(guid), **rest})
     return told
