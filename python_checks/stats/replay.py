@@ -39,6 +39,8 @@ ALLOWED = {
 }
 """Values of a 9-field file that a parser with the right unit changes, and the rule for the new value."""
 
+DEFAULT_S = 300
+"""What a parser takes where neither field 9 nor field 8 says a time (domain.md 6)."""
 
 __all__ = ["ALLOWED", "ParserFailed", "Report", "Run", "compare", "failure", "leaves", "replay", "run_parser"]
 
@@ -130,6 +132,8 @@ def replay(
 def compare(before: Run, after: Run, names: Sequence[str], parsed: Sequence[stats_file.StatsFile]) -> Report:
     """The differences of two runs over the same files."""
     report = Report(before.name, after.name)
+    known = dict(zip(names, parsed, strict=True))
+    lost = {name for line, name in zip(before.lines, names, strict=True) if failure(rows(line))}
     for old_line, new_line, name, stats in zip(before.lines, after.lines, names, parsed, strict=True):
         fields = stats.header.fields if stats.header else 0
         report.files[fields] = report.files.get(fields, 0) + 1
@@ -139,7 +143,8 @@ def compare(before: Run, after: Run, names: Sequence[str], parsed: Sequence[stat
             report.equal += 1
             report.failed += bool(failure(old))
             continue
-        rescued = _rescued(old, new, stats)
+        first = _first_half(new)
+        rescued = _rescued(old, new, stats, known.get(first), first in lost)
         if rescued:
             report.differences.append(Difference(name, "(file)", failure(old), "read", True, rescued))
             continue
@@ -149,16 +154,58 @@ def compare(before: Run, after: Run, names: Sequence[str], parsed: Sequence[stat
     return report
 
 
-def _rescued(old: dict[str, Any], new: dict[str, Any], stats: stats_file.StatsFile) -> str:
-    """A sentence if a file that was lost for a field 9 that is no measurement is read now, with the right time."""
-    header = stats.header
-    if header is None or header.playtime is None or header.playtime_ms is not None:
-        return ""
-    if not failure(old) or failure(new):
+def _first_half(answer: dict[str, Any]) -> str:
+    """The R1 file that the parser names for an R2; empty without one."""
+    result = answer.get("result")
+    return str(result.get("r1_filename") or "") if isinstance(result, dict) else ""
+
+
+def _rescued(
+    old: dict[str, Any],
+    new: dict[str, Any],
+    stats: stats_file.StatsFile,
+    first: stats_file.StatsFile | None,
+    first_lost: bool,
+) -> str:
+    """A sentence if a file that was lost for a field 9 that is no measurement is read now, with the right time.
+
+    That field may be the one of ``first``, its R1: where that was lost (``first_lost``), the R2 was lost with it.
+    """
+    suspects = [one.header for one in (stats, first if first_lost else None) if one is not None]
+    guilty = [one for one in suspects if one is not None and one.playtime is not None and one.playtime_ms is None]
+    if stats.header is None or not guilty or not failure(old) or failure(new):
         return ""
     times = [(path, value) for path, value in leaves(new) if path and path[-1] == "time_played_seconds"]
-    right = times and all(_judge(path, value, new, stats)[0] for path, value in times)
-    return f"{header.playtime_reason}; the file was lost, now it is read with another source of time" if right else ""
+    right = times and all(_time_fits(value, _owner(path, new), stats, first) for path, value in times)
+    return (
+        f"{guilty[0].playtime_reason}; the file was lost, now it is read with another source of time" if right else ""
+    )
+
+
+def _owner(path: tuple[Any, ...], answer: dict[str, Any]) -> Any:
+    """The container of the value at ``path``."""
+    owner: Any = answer
+    for key in path[:-1]:
+        owner = owner[key]
+    return owner
+
+
+def _time_fits(
+    value: Any, owner: Mapping[str, Any], stats: stats_file.StatsFile, first: stats_file.StatsFile | None = None
+) -> bool:
+    """Whether a player's seconds are the round's, or his own minutes: of this file, or of this half after ``first``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or stats.header is None:
+        return False
+    duration_s = stats.header.duration_s
+    if abs(value - (DEFAULT_S if duration_s is None else duration_s)) <= 1:
+        return True
+    guid = str(owner.get("guid") or owner.get("player_guid") or "")[:8].upper()
+    minutes = [one.fields["time_played_minutes"] for one in stats.players if one.guid == guid]
+    own_s = [one * 60 for one in minutes if one is not None and one > 0]
+    if first is not None:
+        halves = [half.time_played_s for half in stats_file.second_half(first, stats) if half.player.guid == guid]
+        own_s += [one for one in halves if one is not None]
+    return any(abs(value - one) <= 1 for one in own_s)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -194,9 +241,7 @@ def _judge(path: tuple[Any, ...], value: Any, answer: dict[str, Any], stats: sta
     name = str(path[-1]) if path else ""
     if name not in ALLOWED:
         return False, f"{name or 'the answer'} does not follow from field 9"
-    owner: Any = answer
-    for key in path[:-1]:
-        owner = owner[key]
+    owner = _owner(path, answer)
     rule = ALLOWED[name]
     if name == "round_time_source":
         return isinstance(value, str), rule
@@ -212,12 +257,7 @@ def _judge(path: tuple[Any, ...], value: Any, answer: dict[str, Any], stats: sta
             return False, f"no time or damage beside it; rule: {rule}"
         expected = damage * 60 / seconds if seconds > 0 else 0.0
         return abs(value - expected) <= max(0.01 * expected, 0.05), f"{rule}: {expected:.1f}"
-    expected_s = header.duration_s
-    if expected_s is not None and abs(value - expected_s) <= 1:
+    duration_s = DEFAULT_S if header.duration_s is None else header.duration_s
+    if abs(value - duration_s) <= 1 or (name == "time_played_seconds" and _time_fits(value, owner, stats)):
         return True, rule
-    if name == "time_played_seconds":
-        guid = str(owner.get("guid") or owner.get("player_guid") or "")[:8].upper()
-        minutes = [p.fields["time_played_minutes"] for p in stats.players if p.guid == guid]
-        if any(one is not None and one > 0 and abs(value - one * 60) <= 1 for one in minutes):
-            return True, rule
     return False, f"{value} is not what field 9 ({header.playtime}) or field 8 ({header.next_timelimit}) says; {rule}"

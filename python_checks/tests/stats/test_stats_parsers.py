@@ -384,6 +384,81 @@ def test_a_file_that_was_lost_and_is_read_now_is_allowed(tmp_path: Path) -> None
     assert replay(fixed, FEBRUARY, [nan]).refused
 
 
+MILLISECONDS = (
+    "actual_playtime_seconds = float(header_parts[8])",
+    'actual_playtime_seconds = int(header_parts[8]) / 1000 if re.fullmatch("[1-9][0-9]*", header_parts[8]) else None',
+)
+
+
+@pytest.mark.parametrize(
+    ("edit", "playtime", "following", "refused"),
+    [
+        (("", ""), "0", "0:00", set()),
+        (("", ""), "-5123456", "0:00", set()),
+        (("SECONDS = 300", "SECONDS = 600"), "0", "0:00", {"time_played_seconds"}),
+        (("SECONDS = 300", "SECONDS = 0"), "-5123456", "0:00", {"time_played_seconds"}),
+        (("int(actual_playtime_seconds)", "300"), "441250", "0:00", {"time_played_seconds"}),
+        (
+            ("round_time_seconds = self.parse_time_to_seconds(actual_time)", "round_time_seconds = 300"),
+            "0",
+            "7:22",
+            {"time_played_seconds"},
+        ),
+    ],
+)
+def test_where_no_field_says_a_time_the_old_default_is_right(
+    edit: tuple[str, str], playtime: str, following: str, refused: set[str], tmp_path: Path
+) -> None:
+    """And nowhere else: a measured time, or field 8, is not replaced by it."""
+    fixed = tmp_path / "after.py"
+    source = FEBRUARY.read_text().replace(*MILLISECONDS)
+    assert edit[0] in source
+    fixed.write_text(source.replace(*edit) if edit[0] else source)
+    report = replay(
+        FEBRUARY, fixed, [Round(playtime=playtime, following=following).write(tmp_path, "2026-02-20-223000")]
+    )
+    assert report.differences
+    assert {one.path.rsplit(".")[-1] for one in report.refused} == refused
+
+
+@pytest.mark.parametrize("second", [None, "400500", "nan"])
+@pytest.mark.parametrize(
+    ("first", "before", "after", "allowed"),
+    [
+        ("nan", ("", ""), ("", ""), True),
+        ("1e309", ("", ""), ("", ""), True),
+        ("nan", ("", ""), ("seconds = int(minutes * 60)", "seconds = int(minutes * 60) + 7"), False),
+        ("nan", ("", ""), ("seconds = int(minutes * 60)", "seconds = int(minutes * 60000)"), False),
+        ("0", ('if not round_1["success"]', 'if round_1["success"]'), ("", ""), False),
+        (None, ('if not round_1["success"]', 'if round_1["success"]'), ("", ""), False),
+    ],
+)
+def test_an_r2_that_was_lost_with_its_r1_and_is_read_now(
+    first: str | None,
+    before: tuple[str, str],
+    after: tuple[str, str],
+    allowed: bool,
+    second: str | None,
+    tmp_path: Path,
+) -> None:
+    """The R1's field 9 was no number. An R2 lost for anything else, or read with another time, stays refused."""
+    old, new = tmp_path / "before.py", tmp_path / "after.py"
+    february = FEBRUARY.read_text()
+    assert before[0] in february and after[0] in february
+    old.write_text(february.replace(*before) if before[0] else february)
+    fixed = february.replace(*MILLISECONDS)
+    new.write_text(fixed.replace(*after) if after[0] else fixed)
+    later = Line(fields={"damage_given": 5000, "time_played_minutes": 14.1})
+    pair = [
+        Round(playtime=first).write(tmp_path, "2026-02-20-213000"),
+        Round(round=2, limit="7:22", playtime=second, players=(later,)).write(tmp_path, "2026-02-20-214503"),
+    ]
+    report = replay(old, new, pair)
+    found = [one for one in report.differences if one.file == pair[1].name]
+    # With "nan" in its own header the R2 would have been lost whatever else was wrong.
+    assert found and all(one.allowed for one in found) is (allowed or bool(second == "nan" and before[0])), found
+
+
 def test_replay_finds_the_r1_of_an_r2_among_many(tmp_path: Path) -> None:
     Round().write(tmp_path, "2026-02-19-213000")
     later = Line(fields={"damage_given": 5000, "time_played_minutes": 14.8})
