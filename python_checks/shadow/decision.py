@@ -9,7 +9,7 @@ from typing import Any
 from python_checks.shadow import figures, looks, plots
 from python_checks.shadow import statistics as st
 from python_checks.shadow.independence import COPIED, UNKNOWN, origin
-from python_checks.shadow.pairs import Pair, Round, Sample, is_trusted
+from python_checks.shadow.pairs import MEASURED, Pair, Round, Sample, is_trusted
 
 MARGIN_S = 5.0
 """Dead time: two values that differ by less may be shown for each other. Not below 3 s, half of OLD's step."""
@@ -18,6 +18,9 @@ TAIL_S = 15.0
 TAIL_SHARE = 0.10
 BAD_PAIRS = 0.20
 SWITCH_TAIL, DELETE_TAIL = 0.20, 0.10
+CAME_BACK_ROWS, CAME_BACK_SHARE = 2, 0.02
+"""So many rows, or so many of all with a Lua value, may be people who came back near the end: a reconnect in one row of fifty, and in the
+last quarter of the half (so much of it are people dead), are one in two hundred. More is a webhook that counts on for who has left."""
 UNIT_FACTORS = (60.0, 1 / 60, 1000.0, 1 / 1000, 60000.0)
 
 OK, BAD = "ok", "bad"
@@ -63,6 +66,10 @@ _SETTLE = {
     COPIED: "NEW repeats OLD's values: find out where it is copied; only raw lua_spawn_stats count",
     UNKNOWN: "too few players with dead time to tell NEW from a copy of OLD: play rounds in which people die",
     "LINK_AMBIGUOUS": "repair Lua rows that are linked to one round more than once",
+    "CAME_BACK_OFTEN": (
+        "more people are dead for longer than they played than can have come back: find out whether the webhook counts on for who leaves"
+        " team or server; once it does not, begin anew with a later first day (timing_shadow_since, --since)"
+    ),
     "MIXED_VERSION": "begin the window with the first round of one webhook version",
     "WINDOW_CUT": "more rounds since the first day than are compared: begin anew with a later one (timing_shadow_since, --since)",
     "CLOCK_SKEW": "duration and unix span of a round differ: bring the clocks together, or find what set the server's clock",
@@ -174,11 +181,18 @@ def _validity(data: Sample, codes: dict[str, str]) -> tuple[list[str], bool]:
                     f"round {one.round_id}: measured duration {one.duration_s:g} s against {one.span_s:g} s from start to end less "
                     f"{one.pause_s:g} s paused"
                 )
+    back, measured = data.codes["CAME_BACK"], sum(one.covered for one in data.rounds)
+    if back > max(CAME_BACK_ROWS, CAME_BACK_SHARE * measured):
+        codes["CAME_BACK_OFTEN"] = _SETTLE["CAME_BACK_OFTEN"]
+        told.append(
+            f"{back} of {measured} rows: dead for longer than played, of people who were not there all the time; allowed are"
+            f" {CAME_BACK_ROWS}, or {CAME_BACK_SHARE:.0%}"
+        )
     ratios = [
         row.new_s / row.old_s
         for one in data.rounds
         for row in one.rows
-        if row.old_s and row.new_s and row.code in ("", "NEW_IMPOSSIBLE", "OLD_CLAMPED")
+        if row.old_s and row.new_s and row.code in ("", *MEASURED)
     ]
     unit = False
     if len(ratios) >= 4:

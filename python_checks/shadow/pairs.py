@@ -25,6 +25,8 @@ TRUSTED_VERSION = (1, 6, 3)
 REFERENCE_VERSION = (1, 6, 0, 1)
 """The webhook that lua_release ships: 1.6.0 put on one clock."""
 UNKNOWN_SESSION = "unknown"
+MEASURED = ("OLD_CLAMPED", "NEW_IMPOSSIBLE", "CAME_BACK")
+"""Codes of rows that hold a Lua value of their own and are not compared all the same."""
 MIN_PAIRS = 4
 MIN_SHARE = 0.8
 
@@ -124,7 +126,7 @@ class Round:
     @property
     def covered(self) -> int:
         """Players with a Lua row of their own, comparable or not."""
-        return sum(1 for row in self.rows if row.code in ("", "OLD_CLAMPED", "NEW_IMPOSSIBLE"))
+        return sum(1 for row in self.rows if row.code in ("", *MEASURED))
 
     @property
     def is_covered(self) -> bool:
@@ -291,12 +293,21 @@ def _pair(identity: str, player: str, row: Mapping[str, Any]) -> Pair:
         code = "DOUBTFUL_VERSION"
     elif played is None or played <= 0:
         code = "NOT_PLAYED"
-    elif new < 0 or new > played + OLD_STEP_S or "clamped" in reason or "capped" in reason:
+    elif new < 0 or new > _there_s(row, played) + OLD_STEP_S or "clamped" in reason or "capped" in reason:
         code = "NEW_IMPOSSIBLE"
+    elif new > played + OLD_STEP_S:
+        # Who reconnects has played from there on (sess.* begins at 0), while NEW is of the whole round by guid.
+        code = "CAME_BACK"
     elif old is None or old < 0 or old >= played:
         # The bot's files hold OLD cut down to the played time, without a note; nobody is dead all the time.
         code = "OLD_CLAMPED"
     return Pair(identity, player, played, old, new, code)
+
+
+def _there_s(row: Mapping[str, Any], played_s: float) -> float:
+    """How long the player may have been there, in seconds: for the round, if he has not played all of it, since he may have come back."""
+    duration = _number(row, "duration_s")
+    return duration if duration is not None and _is_late(row) else played_s
 
 
 def is_trusted(version: str) -> bool:

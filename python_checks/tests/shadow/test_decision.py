@@ -220,7 +220,13 @@ def test_margin_below_half_a_step_is_refused() -> None:
 @settings(max_examples=30, deadline=None)
 @given(
     hs.integers(0, 1000),
-    hs.sampled_from([{"new_dead_s": 99999}, {"new_dead_s": ""}, {"new_dead_s": -5}, {"lua_rows": 3}]),
+    hs.sampled_from(
+        [
+            *({"new_dead_s": value} for value in (99999, "", -5)),
+            {"lua_rows": 3},
+            {"played_s": 60, "new_dead_s": 95},
+        ]
+    ),
 )
 def test_a_bad_row_never_improves_the_decision(seed: int, change: dict[str, Any]) -> None:
     rank = [d.ROLL_BACK, d.INVESTIGATE, d.KEEP_DUAL, d.EXPLAIN, d.MAY_SWITCH, d.MAY_DELETE]

@@ -130,8 +130,62 @@ def test_old_cut_down_to_the_played_time_is_not_compared() -> None:
 def test_dead_longer_than_played_by_a_step_of_old(over: int, validity: str) -> None:
     """The played time comes in OLD's steps of 6 s, so that much is no proof."""
     data = rows(24)
-    data[0]["new_dead_s"] = data[0]["played_s"] + over
-    assert judge(data).validity == validity
+    for played, duration in ((900, 900), (811, 900), (60, "")):
+        data[0].update(played_s=played, duration_s=duration, new_dead_s=played + over)
+        assert judge(data).validity == validity, "he was there all the time, or nobody knows"
+
+
+def came_back(data: Rows, many: int, *, per_round: int = 1, **columns: Any) -> Rows:
+    """So many players have come back to R2 for its last minute: raw counters of 60 s, and 95 s dead in the whole round."""
+    at = [i for i, row in enumerate(data) if row["round_number"] == 2 and i % 10 < per_round]
+    for i in at[:many]:
+        data[i].update({"played_s": 60, "old_dead_s": 60, "new_dead_s": 95, **columns})
+    return data
+
+
+def test_who_came_back_is_not_compared_and_stops_nothing() -> None:
+    plain, report = judge(rows(24)), judge(came_back(rows(24), 1))
+    assert (report.validity, report.violations, report.counts) == ("ok", [], {"CAME_BACK": 1})
+    assert (report.decision, report.verdict) == (plain.decision, st.EQUIVALENT)
+    assert report.numbers["rounds_covered"] == 24 and report.numbers["pairs"] == plain.numbers["pairs"] - 1
+
+
+@pytest.mark.parametrize(("new", "validity"), [(906, "ok"), (907, "bad"), (95 * 60, "bad"), (95_000, "bad")])
+def test_nobody_is_dead_for_longer_than_the_round(new: int, validity: str) -> None:
+    report = judge(came_back(rows(24), 1, new_dead_s=new))
+    assert (report.validity, report.counts) == (validity, {"CAME_BACK" if validity == "ok" else "NEW_IMPOSSIBLE": 1})
+
+
+@pytest.mark.parametrize(("rounds", "many", "validity"), [(24, 4, "ok"), (24, 5, "bad"), (8, 2, "ok"), (8, 3, "bad")])
+@pytest.mark.parametrize("per_round", [1, 2])
+def test_a_webhook_that_counts_on_for_who_leaves_is_not_taken_for_people_who_come_back(
+    rounds: int, many: int, validity: str, per_round: int
+) -> None:
+    report = judge(came_back(rows(rounds), many, per_round=per_round, new_dead_s=700))
+    assert report.counts["CAME_BACK"] == many and report.validity == validity
+    assert ("CAME_BACK_OFTEN" in report.codes, report.decision == d.ROLL_BACK) == (validity == "bad",) * 2
+
+
+@pytest.mark.parametrize("leave_early", [0, 1, 3])
+def test_two_clocks_do_not_pass(leave_early: int) -> None:
+    """NEW is the time from the last death to the round's end (webhooks up to 1.6.2), whoever is there at the end."""
+    draw = random.Random(7)
+    data = rows(24)
+    for i, row in enumerate(data):
+        row["played_s"] = draw.randint(240, 500) if i % 10 < leave_early else 895
+        row["old_dead_s"] = 6 * draw.randint(5, 20)
+        row["new_dead_s"] = 900 - round(draw.uniform(0.3, 0.95) * row["played_s"])
+    report = judge(data)
+    assert report.verdict != st.EQUIVALENT and report.exit_code != 0
+    assert report.validity == ("bad" if leave_early else "ok"), "without a leaver the differences tell it"
+
+
+def test_milliseconds_of_new_and_duration_are_no_comeback() -> None:
+    """Measured against a duration in the same wrong unit, nobody was there for the whole round."""
+    data = rows(24, duration_s=900_000, span_s="")
+    report = judge([dict(row, new_dead_s=row["new_dead_s"] * 1000) for row in data])
+    assert report.counts["CAME_BACK"] > 200 and report.validity == "bad"
+    assert {"CAME_BACK_OFTEN", "UNIT_SUSPECT"} <= set(report.codes)
 
 
 def test_a_duration_counts_without_spawn_rows_too() -> None:

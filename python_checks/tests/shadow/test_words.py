@@ -78,6 +78,7 @@ def test_every_reason_that_a_sample_gives_is_explained() -> None:
             {"lua_version": "1.6.2"},
             {"played_s": 0},
             {"new_dead_s": -1},
+            {"played_s": 60, "new_dead_s": 95},
             {"old_dead_s": ""},
             {"round_number": 0},
             *({"class": kind} for kind in ("bot", "cancelled", "other_status")),
