@@ -74,10 +74,29 @@ def config_class(source: bytes, dual: bool) -> str:
     return "\n".join(asyncio.run(space["SessionViewHandlers"](shadow).time_view([1, 2], people)))
 
 
+def early_return(source: bytes, dual: bool, players: dict[str, Any] | None = None) -> str:
+    sent = list[str]()
+
+    async def fetch_all(_: str) -> Any:
+        return [("A", "Ana", 5, 90, 31), ("B", "Bor", 4, 90, 31)]
+
+    async def send(embed: Embed) -> None:
+        sent.append(embed.text())
+
+    values = {"old_dead": 90, "new_dead": 61, "old_denied": 31, "new_denied": 34}
+    known = {"A": SimpleNamespace(coverage=100, **values)} if players is None else players
+    cog = loaded(source)["LastSession"](SimpleNamespace(db_adapter=SimpleNamespace(fetch_all=fetch_all)))
+    cog.show_timing_dual = dual
+    cog.comparer = Comparison(players=known, rounds_with_lua=1, rounds_total=2)
+    asyncio.run(cog.last_session(SimpleNamespace(send=send)))
+    return sent[0]
+
+
 SHOWS: dict[str, Callable[[bytes, bool], str]] = {
     "embed_builder": embed_builder,
     "helpers": helpers,
     "config_class": config_class,
+    "early_return": early_return,
 }
 
 
@@ -112,6 +131,109 @@ def test_refused_with_what_to_do(path: Path) -> None:
     fixed = fix(path.read_bytes(), ["timing-new-only"])
     assert REFUSED[name(path)] in fixed.refused_reason and "by hand" in fixed.refused_reason
     assert fixed.output == path.read_bytes()
+
+
+@pytest.mark.parametrize("dual", [False, True])
+def test_the_rest_of_the_condition_the_note_and_the_fetch(dual: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edit once dropped `and cell is not None`, used the note in front of its assignment, and left the fetch to the old flag."""
+    output = fix((DISPLAYS / "early_return.py.txt").read_bytes(), ["timing-new-only"]).output
+    monkeypatch.setenv("SHOW_TIMING_NEW_ONLY", "true")
+    times = {"old_dead": 90, "new_dead": 61, "old_denied": 31, "new_denied": 34}
+    shown = early_return(output, dual, {"A": SimpleNamespace(coverage=50, **times)})
+    assert "Ana: 5 kills dead 1:01 denied 0:34 no-lua\n" in shown
+    # Without new values it is the old display, as it is with SHOW_TIMING_DUAL.
+    assert "Bor: 4 kills dead 1:30 denied 0:31\n" in shown and "O " not in shown
+
+
+FLAG = 'import os\nSHOW_TIMING_DUAL = os.getenv("SHOW_TIMING_DUAL") == "true"\n'
+CELL = "    if SHOW_TIMING_DUAL and p is not None:\n        return f'{p.old_dead} / {p.new_dead}'\n    return f'{old_dead}'\n"
+TEXT = "def text(p, old_dead):\n"
+NOT_RIGHT = {
+    "the new value under a further condition": (
+        TEXT + "    if SHOW_TIMING_DUAL:\n        note = f'N {p.new_dead}' if p else ''\n"
+        "        return f'{old_dead} {note}'\n    return f'{old_dead}'\n",
+        "only under a further condition (line 5)",
+    ),
+    "behind a guard that leaves": (
+        TEXT + "    if not SHOW_TIMING_DUAL:\n        return f'{old_dead}'\n    if p is None:\n        return ''\n"
+        "    return f'{p.old_dead} / {p.new_dead}'\n",
+        "only under a further condition (line 6)",
+    ),
+    "short-circuited": (
+        TEXT + "    return f'{old_dead} {p and p.new_dead}' if SHOW_TIMING_DUAL else f'{old_dead}'\n",
+        "only under a further condition",
+    ),
+    "a note put together": (
+        TEXT
+        + "    if SHOW_TIMING_DUAL:\n        note = ''\n        if p.coverage < 100:\n            note = ' no-lua'\n"
+        "        return f'{p.old_dead} / {p.new_dead}{note}'\n    return f'{old_dead}'\n",
+        "looked for note of the dual display's note",
+    ),
+    "a note in an expression": (
+        TEXT
+        + "    return f'{p.old_dead} / {p.new_dead}{(note := p.reason)}{note}' if SHOW_TIMING_DUAL else f'{old_dead}'\n",
+        "set only inside of it",
+    ),
+    "fetched by the flag's value": (
+        "def text(bot, old_dead):\n    p = SHOW_TIMING_DUAL and bot.fetch()\n" + CELL,
+        "which is made of the flag",
+    ),
+    "fetched in a loop on the flag": (
+        "def text(bot, old_dead):\n    p = None\n    while SHOW_TIMING_DUAL and p is None:\n        p = bot.fetch()\n"
+        + CELL,
+        "looked for new values that are fetched under an if on the flag",
+    ),
+    "fetched in the other display": (
+        "def text(bot, p, old_dead):\n    if SHOW_TIMING_DUAL:\n        p = bot.fetch()\n        a = f'{p.old_dead} / {p.new_dead}'\n"
+        "    else:\n        a = f'{old_dead}'\n" + CELL,
+        "inside of",
+    ),
+    "another sense": (
+        TEXT
+        + "    if SHOW_TIMING_DUAL is False:\n        return f'{old_dead}'\n    return f'{p.old_dead} / {p.new_dead}'\n",
+        "`flag and more`",
+    ),
+    "set from what changes": (
+        "def text(p, row):\n    value = f'{row.old_dead}'\n    row = row.next\n    if SHOW_TIMING_DUAL:\n"
+        "        value = f'{p.old_dead} / {p.new_dead}'\n    return value\n",
+        "found it set anew",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_RIGHT)
+def test_what_would_not_be_right_is_refused(kind: str) -> None:
+    text, why = NOT_RIGHT[kind]
+    source = (FLAG + text).encode()
+    fixed = fix(source, ["timing-new-only"])
+    assert why in fixed.refused_reason and "by hand" in fixed.refused_reason and fixed.output == source
+
+
+FETCHES = {
+    "in an if": "    p = None\n    if SHOW_TIMING_DUAL:\n        p = bot.fetch()\n",
+    "in an expression": "    p = bot.fetch() if SHOW_TIMING_DUAL else None\n",
+    "in an inverted if": "    p = None\n    if not SHOW_TIMING_DUAL:\n        pass\n    else:\n        p = bot.fetch()\n",
+    "over two names": "    q = [None]\n    if SHOW_TIMING_DUAL and bot:\n        q[0] = bot.fetch()\n    p = q[0]\n",
+    "by a method": "    q = []\n    if SHOW_TIMING_DUAL:\n        q.append(bot.fetch())\n    p = q[0] if q else None\n",
+    "by a function": "    p = fetched(bot)\n",
+}
+
+
+@pytest.mark.parametrize("kind", FETCHES)
+def test_the_fetch_is_done_for_the_new_setting_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = "def fetched(bot):\n    if not SHOW_TIMING_DUAL:\n        return None\n    return bot.fetch()\n"
+    source = (FLAG + helper + "def text(bot, old_dead):\n" + FETCHES[kind] + CELL).encode()
+    fixed = fix(source, ["timing-new-only"])
+    assert fixed.changed, fixed.refused_reason
+    cell = SimpleNamespace(old_dead=90, new_dead=61)
+    for dual in ("true", "false"):
+        monkeypatch.setenv("SHOW_TIMING_DUAL", dual)
+        for found, alone in ((cell, "61"), (None, "90")):
+            bot = SimpleNamespace(fetch=lambda found=found: found)
+            monkeypatch.setenv("SHOW_TIMING_NEW_ONLY", "true")
+            assert loaded(fixed.output)["text"](bot, 90) == alone
+            monkeypatch.delenv("SHOW_TIMING_NEW_ONLY")
+            assert loaded(fixed.output)["text"](bot, 90) == loaded(source)["text"](bot, 90)
 
 
 MUTANTS = [
