@@ -9,7 +9,9 @@ or run as a whole; expressions see plain builtins and the file's own small funct
 from __future__ import annotations
 
 import builtins
+import contextlib
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +22,7 @@ from python_checks.source import sqltext
 from python_checks.source.players import Round
 from python_checks.source.tree import SourceTree, called, holder_of, key_of, string_value
 
-_BUILTINS = "abs bool divmod enumerate filter float int isinstance len list map max min pow range round set sorted str sum tuple zip"
+_BUILTINS = "abs bool divmod enumerate filter float format int isinstance len list map max min pow range round set sorted str sum tuple zip"
 _BUILTINS_ALLOWED = {name: getattr(builtins, name) for name in _BUILTINS.split()} | {
     "getattr": lambda thing, name, default=None: thing[name] if isinstance(thing, Leaf) else default,
     "None": None,
@@ -55,6 +57,10 @@ _SYNONYMS = {
     "time_played_min": "time_played_minutes",
     "played_minutes": "time_played_minutes",
 }
+_ARITHMETIC = re.compile(
+    r"import (?:decimal|math)(?: as \w+)?$|from (?:decimal|math) import \(?[\w\s,]+\)?$", re.DOTALL
+)
+_CONSTANT = re.compile(r"[A-Za-z]\w* = (?:[\w.]*Decimal\([\"'\d.]*\)|[\"'][^\"'{}]*[\"']|[\d._]+)$")
 _DEPTH = 60
 
 
@@ -447,6 +453,7 @@ class Evaluator:
             return self.scope.space[function.name.value]
         space = self.scope.space
         space["__builtins__"] = dict(_BUILTINS_ALLOWED)
+        self._arithmetic(space)
         for other in self.tree.definitions().values():
             if not (other.asynchronous or other.decorators or self._imports(other)):
                 plain = other.with_changes(
@@ -454,6 +461,19 @@ class Evaluator:
                 )
                 exec(compile(cst.Module([plain]).code, "<function>", "exec"), space)
         return space[function.name.value]
+
+    def _arithmetic(self, space: dict[str, Any]) -> None:
+        """What the file's functions round with: ``decimal`` and ``math`` as the file imports them, and its constants of them."""
+        for statement in self.tree.module.body:
+            for one in statement.body if isinstance(statement, cst.SimpleStatementLine) else ():
+                text = self.tree.text(one) if isinstance(one, (cst.Import, cst.ImportFrom, cst.Assign)) else ""
+                if _ARITHMETIC.match(text):
+                    imported: dict[str, Any] = {}
+                    exec(compile(text, "<import>", "exec"), imported)
+                    space |= {key: value for key, value in imported.items() if key != "__builtins__"}
+                elif isinstance(one, cst.Assign) and _CONSTANT.match(text):
+                    with contextlib.suppress(Exception):
+                        exec(compile(text, "<constant>", "exec"), space)
 
     def _imports(self, function: cst.FunctionDef) -> bool:
         return any(isinstance(node, (cst.Import, cst.ImportFrom)) for node in self.tree.below(function))

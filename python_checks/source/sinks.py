@@ -12,13 +12,26 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from python_checks.source.evaluate import Scope, class_of, is_constant
+from python_checks.source import sqltext
+from python_checks.source.evaluate import Evaluator, Scope, class_of, is_constant
 from python_checks.source.tree import Refusal, SourceTree, called, holder_of, key_of, number_value, string_value
 
 KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
 ABOUT = re.compile("|".join(KEYS))
 """Definitions of a long file that are looked at."""
 _DEPTH = 4
+_PROBES = (0.0, 0.05, 0.449, 2.345678, 7.0007, 33.333333, 61.86666, 99.95, 123.00791556728, 20480.123456)
+"""What a site's own function is tried on, to see whether it only rounds."""
+_PLACES = 6
+_PLAIN_CALLS = {"abs", "float", "int", "len", "max", "min", "pow", "round", "sum"}
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How a value is rounded: to ``digits`` places, by ``shape`` with the value at its braces."""
+
+    digits: int
+    shape: str
 
 
 @dataclass(frozen=True)
@@ -82,8 +95,8 @@ def _computed(tree: SourceTree) -> Iterator[tuple[Sink, cst.CSTNode]]:
             values = [value for value in returns if not is_constant(without_rounding(value)[0])]
             home = class_of(tree, node)
             if values and home is not None and not passes_on(tree, node.name.value, values[-1]):
-                inside = [d for d in (rounding(tree, value) for value in values) if d is not None]
-                core, around = without_rounding(values[-1])
+                inside = [d.digits for d in (rounding(tree, value) for value in values) if d is not None]
+                core, around = inside_rounding(tree, values[-1])
                 if len(returns) > 1:
                     yield Sink(node.name.value, values[-1], core, max(inside, default=None), node), home
                 else:
@@ -93,8 +106,9 @@ def _computed(tree: SourceTree) -> Iterator[tuple[Sink, cst.CSTNode]]:
         if isinstance(value, cst.Lambda):
             value = value.body
         if key in KEYS and value is not None and not is_constant(value) and not passes_on(tree, key, value):
-            core, digits = _core(tree, value)
-            yield Sink(key, value, core, rounding(tree, core) if digits is None else digits), tree.function(value)
+            core, digits = inside_rounding(tree, value)
+            inner = rounding(tree, core) if digits is None else None
+            yield Sink(key, value, core, inner.digits if inner else digits), tree.function(value)
 
 
 def _parameters(function: cst.FunctionDef) -> Sequence[cst.Param]:
@@ -139,40 +153,102 @@ def without_rounding(value: cst.BaseExpression) -> tuple[cst.BaseExpression, int
     return value, None
 
 
-def _core(tree: SourceTree, value: cst.BaseExpression) -> tuple[cst.BaseExpression, int | None]:
-    """As without_rounding, also for a small function of the file that only rounds its argument."""
+def inside_rounding(tree: SourceTree, value: cst.BaseExpression) -> tuple[cst.BaseExpression, int | None]:
+    """As without_rounding, also for a function of the file that only rounds its argument."""
     core, digits = without_rounding(value)
-    function = tree.definitions().get(called(core))
-    if isinstance(core, cst.Call) and isinstance(core.func, cst.Name) and function is not None and core.args:
-        roundings = [call for call in tree.within(function, cst.Call) if called(call) == "round"]
-        if len(roundings) == 1 and len(function.body.body) <= 2 and len(core.args) <= 2:
-            inner, _ = without_rounding(roundings[0])
-            first = function.params.params[0].name.value if function.params.params else ""
-            plain = [n.value for n in tree.within(inner, cst.Name) if n.value not in ("float", "int")]
-            if plain == [first]:
-                return core.args[0].value, without_rounding(roundings[0])[1] or 0
-    return core, digits
+    own = own_rounding(tree, core)
+    if own is None or not isinstance(core, cst.Call):
+        return core, digits
+    inner, more = inside_rounding(tree, core.args[0].value)
+    return inner, min(d for d in (digits, own.digits, more) if d is not None)
 
 
-def rounding(tree: SourceTree, value: cst.BaseExpression, depth: int = 0) -> int | None:
-    """Digits to which a value is rounded anywhere on its way: around it, in the branches of a choice, in the file's function that
-    it calls, where its name is assigned. None when one way is not rounded."""
-    core, digits = without_rounding(value)
-    if digits is not None or depth > _DEPTH:
-        return digits
-    ways: list[cst.BaseExpression] = []
-    if isinstance(core, cst.IfExp):
-        ways = [core.body, core.orelse]
-    elif isinstance(core, cst.Call):
-        named = [f for f in tree.within(tree.module, cst.FunctionDef) if f.name.value == called(core)]
-        if len(named) == 1:
-            ways = [r.value for r in tree.within(named[0], cst.Return) if r.value is not None]
-    elif isinstance(core, cst.Name):
-        ways = [
-            one.value
-            for one in Scope(tree).assignments(core.value, tree.function(core))
-            if not isinstance(one, cst.AugAssign) and one.value is not None
-        ]
-    found = [rounding(tree, way, depth + 1) for way in ways if not is_constant(way)]
+def own_rounding(tree: SourceTree, value: cst.BaseExpression) -> Rounding | None:
+    """The call of a function of the file that does nothing but round its first argument to the nearest, however it does that
+    (``quantize``, ``round``, ``format``): it is run, not read. Other arguments are literals."""
+    if not hasattr(tree, "_own_roundings"):
+        tree._own_roundings = {}  # type: ignore[attr-defined]
+    known: dict[int, Rounding | None] = tree._own_roundings  # type: ignore[attr-defined]
+    if id(value) not in known:
+        known[id(value)] = _own_rounding(tree, value)
+    return known[id(value)]
+
+
+def _own_rounding(tree: SourceTree, value: cst.BaseExpression) -> Rounding | None:
+    if not (isinstance(value, cst.Call) and isinstance(value.func, cst.Name) and value.args):
+        return None
+    function = tree.definitions().get(value.func.value)
+    first, others = value.args[0], value.args[1:]
+    if function is None or first.keyword is not None or first.star or not _parameters(function):
+        return None
+    if any(one.star or (string_value(one.value) is None and number_value(one.value) is None) for one in others):
+        return None
+    scope = Scope(tree)
+    binding = scope.binding(value.func.value, value)
+    if binding is None or binding.node is not function:
+        return None
+    one = Evaluator(scope, [], sqltext.Calculator(), {})
+    try:
+        run = one.name(value.func.value, value)
+        given = [one.value(other.value) for other in others if other.keyword is None]
+        named = {other.keyword.value: one.value(other.value) for other in others if other.keyword is not None}
+        found = [float(run(probe, *given, **named)) for probe in _PROBES]
+    except Exception:  # somebody else's function may raise anything
+        return None
+    for digits in range(_PLACES, -1, -1):
+        near = 0.5 * 10**-digits * (1 + 1e-6)
+        steps = [got * 10**digits for got in found]
+        if all(abs(got - probe) <= near for got, probe in zip(found, _PROBES, strict=True)) and all(
+            abs(one - round(one)) < 1e-3 for one in steps
+        ):
+            (start, end), (at, behind) = tree.span(value), tree.span(first.value)
+            texts = [
+                tree.body[a:b].decode().replace("{", "{{").replace("}", "}}") for a, b in ((start, at), (behind, end))
+            ]
+            return Rounding(digits, "{}".join(texts))
+    return None
+
+
+def rounding(tree: SourceTree, value: cst.BaseExpression) -> Rounding | None:
+    """The rounding of a value anywhere on its way: around it, in the branches of a choice, in the file's function that it calls,
+    where its name is assigned. None when one way is not rounded."""
+    ways = [way for way in _ways(tree, value) if not is_constant(way)]
+    found = [_rounded(tree, way) for way in ways]
     known = [one for one in found if one is not None]
-    return max(known) if known and len(known) == len(found) else None
+    return max(known, key=lambda one: one.digits) if known and len(known) == len(found) else None
+
+
+def unknown_calls(tree: SourceTree, value: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """Calls that give a value on one of its ways and that cannot be looked into: they may round it."""
+    return [
+        core
+        for way in _ways(tree, value)
+        for core in (without_rounding(way)[0],)
+        if _rounded(tree, way) is None
+        and (isinstance(core, cst.FormattedString) or (isinstance(core, cst.Call) and called(core) not in _PLAIN_CALLS))
+    ]
+
+
+def _rounded(tree: SourceTree, way: cst.BaseExpression) -> Rounding | None:
+    core, digits = without_rounding(way)
+    return own_rounding(tree, core) if digits is None else Rounding(digits, f"round({{}}, {digits})")
+
+
+def _ways(tree: SourceTree, value: cst.BaseExpression, depth: int = 0) -> list[cst.BaseExpression]:
+    """What gives a value: itself, or the branches, returns or assignments behind it, up to the first rounding."""
+    core, _ = without_rounding(value)
+    ways: list[cst.BaseExpression] = []
+    if _rounded(tree, value) is None and depth <= _DEPTH:
+        if isinstance(core, cst.IfExp):
+            ways = [core.body, core.orelse]
+        elif isinstance(core, cst.Call):
+            named = [f for f in tree.within(tree.module, cst.FunctionDef) if f.name.value == called(core)]
+            if len(named) == 1:
+                ways = [r.value for r in tree.within(named[0], cst.Return) if r.value is not None]
+        elif isinstance(core, cst.Name):
+            ways = [
+                one.value
+                for one in Scope(tree).assignments(core.value, tree.function(core))
+                if not isinstance(one, cst.AugAssign) and one.value is not None
+            ]
+    return [end for way in ways for end in _ways(tree, way, depth + 1)] or [value]

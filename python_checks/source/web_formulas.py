@@ -7,11 +7,13 @@ The recipe holds its own result against ``python_checks.formulas`` before it giv
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import libcst as cst
@@ -19,10 +21,10 @@ import libcst as cst
 from python_checks import formulas
 from python_checks.source import sqltext
 from python_checks.source.dead_time import dead_time
-from python_checks.source.evaluate import CannotEvaluate, Evaluator, Leaf, Round, Scope
+from python_checks.source.evaluate import CannotEvaluate, Evaluator, Leaf, Round, Scope, class_of
 from python_checks.source.finder import PARTS, WANTED, Finder, NotInScope
 from python_checks.source.players import as_round, generated_players
-from python_checks.source.sinks import ABOUT, Sink, find_sinks, left_alone, rounding, without_rounding
+from python_checks.source.sinks import ABOUT, Sink, find_sinks, inside_rounding, left_alone, rounding, unknown_calls
 from python_checks.source.tree import (
     Edits,
     Plan,
@@ -36,6 +38,7 @@ from python_checks.source.tree import (
 from python_checks.source.web_sql import plan_web_queries, prove_web_queries, web_queries
 
 _READ = "session_"
+_READ_LINE = re.compile(rb"session_\w+ = ")
 _READS = 12
 _HELPERS = (formulas.dead_seconds, formulas.frag_potential, formulas.survival_rate, formulas.damage_efficiency)
 _TRIALS = 400
@@ -71,7 +74,25 @@ def apply_web_formulas(tree: SourceTree) -> tuple[bytes, list[str]]:
         plan = plan_web_queries(tree)
         return tree.apply(plan.edits), plan.actions
     output, actions = _applied(tree, 0)
-    return (_without_unused_reads(output) if output != tree.source else output), actions
+    if output == tree.source:
+        return output, actions
+    output = _without_unused_reads(output)
+    return output, [*actions, *_left_unused(tree.source, output)]
+
+
+def _left_unused(before: bytes, after: bytes) -> list[str]:
+    """Functions that only the old computations called. They stay: another file may import them."""
+    was, now = ast.parse(before), ast.parse(after)
+    return [
+        f"line {one.lineno}: nothing in this file uses {one.name} any more, which computes the old value; take it out unless another "
+        "file imports it"
+        for one in ast.walk(was)
+        if isinstance(one, ast.FunctionDef) and _used(was, one.name) and not _used(now, one.name)
+    ]
+
+
+def _used(module: ast.Module, name: str) -> bool:
+    return any(getattr(one, "id", None) == name or getattr(one, "attr", None) == name for one in ast.walk(module))
 
 
 def _by_query(tree: SourceTree) -> bool:
@@ -224,16 +245,19 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     plan = Plan()
     finder = Finder(tree, scope, evaluator)
     done = [(sink, *_patch(tree, scope, finder, plan, sink)) for sink in sinks if id(sink.value) in wrong]
-    _drop_unused(tree, scope, plan.edits, [sink for sink, _, _ in done], [where for _, where, _ in done])
+    _drop_unused(tree, scope, plan.edits, [sink for sink, _, _ in done], [place.node for _, place, _ in done])
+    told = [sentence for sink, place, _ in done for sentence in _old_words(tree, plan.edits, sink, place)]
     tree.insert_helpers(plan.edits, _helper_source())
     plan.edits.edits[:] = list({(e.start, e.end, e.text): e for e in reversed(plan.edits.edits)}.values())[::-1]
     plan.actions[:] = dict.fromkeys(plan.actions)
-    for sink, where, call in done:
+    for sink, place, call in done:
+        where = place.node
         plan.actions.append(f"{sink.key}: line {tree.line(where)} computes {call}")
         if where is sink.core and isinstance(where, cst.Name):
             plan.actions.append(
                 f"{where.value}: what was assigned to it in front of line {tree.line(where)} is not shown any more"
             )
+    plan.actions += dict.fromkeys(told)
     plan.actions += [
         f"line {tree.line(sink.value)}: {sink.key} is computed there too, outside of what computes all three, and was left as it is"
         for sink in left_alone(tree)
@@ -245,7 +269,7 @@ def plan_web_formulas(tree: SourceTree) -> Plan:
     return plan
 
 
-def _patch(tree: SourceTree, scope: Scope, finder: Finder, plan: Plan, sink: Sink) -> tuple[cst.CSTNode, str]:
+def _patch(tree: SourceTree, scope: Scope, finder: Finder, plan: Plan, sink: Sink) -> tuple[_Place, str]:
     """Put the reference's call where a sink is computed, as early as its parts are in scope; gives that place and the call."""
     first: Refusal | None = None
     for place in _places(tree, scope, sink):
@@ -255,9 +279,15 @@ def _patch(tree: SourceTree, scope: Scope, finder: Finder, plan: Plan, sink: Sin
             first = refusal  # the last place is the response itself: what is missing there is missing
             continue
         call = f"_{sink.key}({', '.join(parts)})"
-        text = call if place.digits is None else f"round({call}, {place.digits})"
+        rounded = rounding(tree, place.replaced)
+        text = call if rounded is None else rounded.shape.format(call)
         plan.edits.replace(*place.span, place.shape.format(text).encode())
-        return place.node, call
+        for gone in unknown_calls(tree, place.replaced) if rounded is None else ():
+            plan.actions.append(
+                f"line {tree.line(gone)}: {tree.text(gone)[:60]!r} gave {sink.key} and is not used for it any more; if it rounded or "
+                "formatted the value, put it around the new call"
+            )
+        return place, call
     raise first or Refusal(f"line {tree.line(sink.value)}: looked for a place for {sink.key}, found none")
 
 
@@ -316,9 +346,19 @@ def _disagreements(
             known = [as_round(r) for r in (seen if each_round else [_merged(seen)])]
             required = getattr(formulas.session_metrics(known), sink.key)
             slack = 1e-6 * max(1.0, abs(required)) + (0 if sink.digits is None else 0.5000001 * 10**-sink.digits)
+            if isinstance(value, (str, Decimal)):
+                value = _as_number(value)
             if not isinstance(value, (int, float)) or not math.isfinite(value) or abs(value - required) > slack:
                 found[id(sink.value)] = Disagreement(sink, tuple(seen), value, required)
     return list(found.values())
+
+
+def _as_number(value: str | Decimal) -> Any:
+    """What a site's own rounding gives, when that is a text or a Decimal."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def _merged(rounds: Sequence[Round]) -> Round:
@@ -328,14 +368,14 @@ def _merged(rounds: Sequence[Round]) -> Round:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a call can stand: ``span`` is replaced by ``shape`` with the call in it, rounded to ``digits`` when the rounding goes
-    with what is replaced; ``at`` is where its parts must be in scope."""
+    """Where a call can stand: ``span`` is replaced by ``shape`` with the call in it, rounded as ``replaced`` was; ``at`` is where
+    its parts must be in scope."""
 
     node: cst.CSTNode
     at: cst.CSTNode
     span: tuple[int, int]
+    replaced: cst.BaseExpression
     shape: str = "{}"
-    digits: int | None = None
 
 
 def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
@@ -344,7 +384,9 @@ def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
         body = [one for one in sink.whole.body.body if not _is_docstring(one)]
         start, end = tree.span(body[0])[0], tree.span(body[-1])[1]
         end = start + len(tree.body[start:end].rstrip())
-        yield _Place(body[0], sink.value, (start, end), "return {}", sink.digits)
+        given = [one.value for one in tree.within(sink.whole, cst.Return) if one.value is not None]
+        replaced = next((one for one in given if rounding(tree, one) is not None), sink.value)
+        yield _Place(body[0], sink.value, (start, end), replaced, "return {}")
         return
     if isinstance(sink.core, cst.Name):
         name = sink.core.value
@@ -357,15 +399,14 @@ def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
             and isinstance(binding.node, (cst.Assign, cst.AnnAssign))
             and binding.value is not None
         ):
-            core, _ = without_rounding(binding.value)
-            inner = rounding(tree, core)
-            yield _Place(binding.node, binding.value, _whole(tree, core), "{}", inner)
+            core, _ = inside_rounding(tree, binding.value)
+            yield _Place(binding.node, binding.value, _whole(tree, core), core)
         elif (
             own and binding is not None and isinstance(binding.node, cst.If) and _only_assigns(tree, binding.node, name)
         ):
             start, end = tree.span(binding.node)
             end = start + len(tree.body[start:end].rstrip())
-            yield _Place(binding.node, binding.node, (start, end), f"{name} = {{}}", rounding(tree, sink.core))
+            yield _Place(binding.node, binding.node, (start, end), sink.core, f"{name} = {{}}")
     assign = tree.parent(sink.value)
     choice = next((h for h in tree.ancestors(sink.value) if isinstance(h, cst.If) and not tree._is_elif(h)), None)
     if isinstance(assign, cst.Assign) and choice is not None and tree.function(choice) is tree.function(sink.value):
@@ -373,8 +414,7 @@ def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
         if _only_assigns(tree, choice, target):
             start, end = tree.span(choice)
             end = start + len(tree.body[start:end].rstrip())
-            digits = sink.digits if sink.digits is not None else rounding(tree, sink.core)
-            yield _Place(choice, choice, (start, end), f"{target} = {{}}", digits)
+            yield _Place(choice, choice, (start, end), sink.value, f"{target} = {{}}")
             return
         others = [
             one
@@ -386,7 +426,38 @@ def _places(tree: SourceTree, scope: Scope, sink: Sink) -> Iterator[_Place]:
                 f"line {tree.line(choice)}: looked for one way to {target}, found another in line {tree.line(others[0])} in a branch that "
                 "does more than that; put the reference formula there by hand"
             )
-    yield _Place(sink.core, sink.value, _whole(tree, sink.core), "{}", rounding(tree, sink.core))
+    yield _Place(sink.core, sink.value, _whole(tree, sink.core), sink.core)
+
+
+def _old_words(tree: SourceTree, edits: Edits, sink: Sink, place: _Place) -> Iterator[str]:
+    """Comments directly above a new call, or behind it, and a property's docstring: they were written about the old computation."""
+    words: list[tuple[int, bytes]] = []
+    start, end = place.span
+    behind = tree.body[end : tree.line_end(end)].lstrip(b" \t,;)]}")
+    if behind.startswith(b"#"):
+        words.append((end, behind))
+    at = tree.line_start(start)
+    while at > 0:
+        above = tree.line_start(at - 1)
+        line = tree.body[above:at].strip()
+        if line.startswith(b"#"):
+            words.append((above, line))
+        elif not _READ_LINE.match(line) and not any(
+            e.start <= above and at <= e.end and not e.text for e in edits.edits
+        ):
+            break
+        at = above
+    function = tree.function(place.at)
+    first = next(iter(function.body.body), None) if isinstance(function.body, cst.IndentedBlock) else None
+    returned = isinstance(tree.parent(place.at), cst.Return)
+    if class_of(tree, function) is not None and returned and first is not None and _is_docstring(first):
+        words.append((tree.span(first)[0], tree.raw(first).encode()))
+    for where, text in sorted(words):
+        said = text.strip().decode()
+        if re.sub("[^a-z]", "", said.lower()) != sink.key.replace("_", ""):
+            anchor = tree.span(place.node)[0]
+            shift = tree.body[anchor:where].count(b"\n") - tree.body[where:anchor].count(b"\n")
+            yield f"line {tree.line(place.node) + shift}: {said!r} was written about the old {sink.key}; it stays, so correct it"
 
 
 def _is_docstring(statement: cst.CSTNode) -> bool:

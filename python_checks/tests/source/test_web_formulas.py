@@ -215,3 +215,60 @@ async def records(db):
     line = (source + other)[: (source + other).index(b"round(row[2] /")].count(b"\n") + 1
     assert f"line {line}: damage_efficiency is computed there too" in " ".join(result.actions)
     assert not fix(result.output, ["web-formulas"]).changed
+
+
+OWN = DATA / "web/own_rounding.py.txt"
+
+
+def test_a_sites_own_rounding_is_kept() -> None:
+    """``tenths`` stood inside a helper, around a call and at an assignment; the new calls stand in it."""
+    result = fix(OWN.read_bytes(), ["web-formulas"])
+    text = result.output.decode()
+    for key in ("frag_potential", "damage_efficiency", "survival_rate"):
+        assert f"tenths(_{key}(" in text, key
+    assert "round(" not in text and disagreements(result.output, 600) == []
+    told = " ".join(result.actions)
+    assert "nothing in this file uses potential any more" in told and "uses efficiency any more" in told
+    assert "uses tenths any more" not in told
+    right = b'tenths(_frag_potential(row["given"], row["secs"], row["dead_secs"]))'
+    assert right in result.output
+    for wrong in (
+        right.replace(b'row["given"],', b'row["given"] * 60,'),
+        right.replace(b'row["dead_secs"]', b"0"),
+        right.replace(b"tenths(_f", b"tenths(2 * _f"),
+    ):
+        assert disagreements(result.output.replace(right, wrong), 600), wrong
+
+
+@pytest.mark.parametrize(
+    "returns",
+    [
+        b"float(Decimal(str(min(100, value))).quantize(step, rounding=ROUND_HALF_UP))",
+        b"float(Decimal(str(value)).quantize(step, rounding='ROUND_DOWN'))",
+        b"float(Decimal(str(value / 60)).quantize(step, rounding=ROUND_HALF_UP))",
+    ],
+    ids=["clamp", "down", "minutes"],
+)
+def test_what_does_more_than_round_is_not_kept_and_told(returns: bytes) -> None:
+    old = b"float(Decimal(str(value)).quantize(step, rounding=ROUND_HALF_UP))"
+    source = OWN.read_bytes().replace(old, returns)
+    assert source != OWN.read_bytes()
+    result = fix(source, ["web-formulas"])
+    assert result.changed and b"tenths(_" not in result.output
+    assert sum("put it around the new call" in one for one in result.actions) == 3
+
+
+def test_a_rounding_from_elsewhere_is_told() -> None:
+    source = OWN.read_bytes().replace(b"tenths(efficiency(row))", b"shown.one_place(efficiency(row))")
+    result = fix(source, ["web-formulas"])
+    assert any("'shown.one_place(efficiency(row))' gave damage_efficiency" in one for one in result.actions)
+
+
+def test_comments_on_the_old_values_are_named() -> None:
+    source = OWN.read_bytes()
+    told = [one for one in fix(source, ["web-formulas"]).actions if "was written about the old" in one]
+    lines = source.decode().split("\n")
+    wanted = [lines.index("        # ten minutes between two deaths are 100") + 1]
+    wanted.append(wanted[0] + 1)
+    assert [int(one.split()[1].strip(":")) for one in told] == wanted
+    assert all("survival_rate" in one for one in told)
