@@ -302,7 +302,13 @@ SITUATIONS: list[tuple[str, str, str, Happens]] = [
     ("caught, the round still lost", "fail", "crashed = 1", console("[stats_discord_webhook] Webhook payload/send crashed: x")),
     ("another module fails", "pass", "", console(OTHER_ERROR)),
     ("a player says that it failed", "pass", "", console("say: x: nothing wrong here")),
-    ("some module does not load", "fail", "load_failed = 1", console(f"{API}Lua module [luascripts/x.lua] [00] disallowed by ACL")),
+    ("a player quotes the error", "pass", "", console("say: ana: error running lua script: was that bad argument #9 again?")),
+    ("another module does not load", "pass", "", console(
+        f"{API}Lua module [luascripts/x.lua] [00] disallowed by ACL",
+        f"{API}syntax error during pre-compilation: [string \"luascripts/x.lua\"]:3: '=' expected",
+        f"{API}Lua VM start failed ( luascripts/x.lua )")),
+    ("the file did not load for a while", "fail", "load_failed = 1", console(
+        f"{API}syntax error during pre-compilation: [string \"{HOOK}\"]:3: '=' expected")),
     ("the console was emptied after the pair", "inconclusive", "play", emptied_console),
     ("the console was rotated, the old file kept", "pass", "", rotated_console),
     ("the console holds no finished half", "inconclusive", "control_count = 0", after(
