@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.slomix.timetracking.plugins.module_utils.webhook_version import has_one_clock
+
 from python_checks.shadow import figures, looks, plots
 from python_checks.shadow import statistics as st
 from python_checks.shadow.independence import COPIED, UNKNOWN, origin
-from python_checks.shadow.pairs import MEASURED, Pair, Round, Sample, is_trusted
+from python_checks.shadow.pairs import MEASURED, Pair, Round, Sample
 
 MARGIN_S = 5.0
 """Dead time: two values that differ by less may be shown for each other. Not below 3 s, half of OLD's step."""
@@ -172,7 +174,7 @@ def _validity(data: Sample, codes: dict[str, str]) -> tuple[list[str], bool]:
                 told.append(
                     f"round {one.round_id}, player {row.player}: {_s(row.new_s)} dead in {_s(row.played_s)} played"
                 )
-        if one.duration_s is not None and is_trusted(one.version):
+        if one.duration_s is not None and has_one_clock(one.version):
             if one.duration_s <= 0:
                 told.append(f"round {one.round_id}: measured duration {one.duration_s:g} s")
             elif one.span_s is not None and abs(one.duration_s - (one.span_s - one.pause_s)) >= 2:

@@ -17,13 +17,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.slomix.timetracking.plugins.module_utils.webhook_version import has_one_clock
+
 from python_checks.shadow.independence import OLD_STEP_S, is_copied_round
 from python_checks.shadow.statistics import median
 
-TRUSTED_VERSION = (1, 6, 3)
-"""First webhook whose spawn data uses one clock (domain.md 4.6)."""
-REFERENCE_VERSION = (1, 6, 0, 1)
-"""The webhook that lua_release ships: 1.6.0 put on one clock."""
 UNKNOWN_SESSION = "unknown"
 MEASURED = ("OLD_CLAMPED", "NEW_IMPOSSIBLE", "CAME_BACK")
 """Codes of rows that hold a Lua value of their own and are not compared all the same."""
@@ -231,7 +229,7 @@ def sample(rows: Iterable[Mapping[str, Any]]) -> Sample:
             one.rows = [row if row.code else replace(row, code="COPIED") for row in one.rows]
     ordered = sorted(rounds.values(), key=lambda r: r.order)
     # The window begins with the first round of a webhook whose spawn data can be believed.
-    begin = next((i for i, r in enumerate(ordered) if is_trusted(r.version)), len(ordered))
+    begin = next((i for i, r in enumerate(ordered) if has_one_clock(r.version)), len(ordered))
     result.left_out["BEFORE_TRUSTED_VERSION"] += begin
     result.rounds = ordered[begin:]
     result.codes = Counter(row.code for one in result.rounds for row in one.rows if row.code)
@@ -289,7 +287,7 @@ def _pair(identity: str, player: str, row: Mapping[str, Any]) -> Pair:
         code = "LINK_AMBIGUOUS"
     elif new is None or "missing" in reason or "query_failed" in reason or links == 0:
         code = "FALLBACK"
-    elif not is_trusted(_text(row, "lua_version")):
+    elif not has_one_clock(_text(row, "lua_version")):
         code = "DOUBTFUL_VERSION"
     elif played is None or played <= 0:
         code = "NOT_PLAYED"
@@ -308,13 +306,6 @@ def _there_s(row: Mapping[str, Any], played_s: float) -> float:
     """How long the player may have been there, in seconds: for the round, if he has not played all of it, since he may have come back."""
     duration = _number(row, "duration_s")
     return duration if duration is not None and _is_late(row) else played_s
-
-
-def is_trusted(version: str) -> bool:
-    """Whether spawn data of this webhook may be compared; not when the text names no version, or more than one number like it."""
-    found = re.findall(r"\d+(?:\.\d+)+", version)
-    number = tuple(int(part) for part in found[0].split(".")) if len(found) == 1 else ()
-    return number >= TRUSTED_VERSION or number == REFERENCE_VERSION
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.slomix.timetracking.plugins.module_utils.webhook_version import has_one_clock
 
 from python_checks.engine import Match, Server, VirtualClock, match_names, parse_match
 from python_checks.lua.fix import fix
 from python_checks.lua.rehearse import RehearsalFile, rehearse
 from python_checks.lua.scan.run import scan_source
-from python_checks.shadow.pairs import is_trusted
 
 NAME = "luascripts/stats_discord_webhook.lua"
 PLACEHOLDER = b"REPLACE_WITH_YOUR_WEBHOOK_URL"
@@ -129,7 +129,7 @@ def test_only_the_reference_counts_the_seconds_that_players_were_dead(
     ]
     assert len(off_s) >= 6
     versions = {one["payload"]["embeds"][0]["footer"]["text"].rpartition(" v")[2] for one in files}
-    assert {is_trusted(version) for version in versions} == {is_reference}
+    assert {has_one_clock(version) for version in versions} == {is_reference}
     assert (max(off_s) <= 2) == is_reference
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.slomix.timetracking.plugins.module_utils.webhook_version import has_one_clock
 from hypothesis import given, settings
 from hypothesis import strategies as hs
 
 from python_checks.cli import main
 from python_checks.shadow import decision as d
 from python_checks.shadow import statistics as st
-from python_checks.shadow.pairs import InputError, is_trusted, read_csv, sample
+from python_checks.shadow.pairs import InputError, read_csv, sample
 from python_checks.tests.shadow.helpers import rows
 
 
@@ -95,7 +96,7 @@ def test_old_webhook_versions_do_not_count() -> None:
     for version in ("1.6.0", "1.6.2", "", "unknown"):
         report = judge(rows(24, version=version))
         assert report.verdict == st.INCONCLUSIVE and "NO_DATA" in report.codes, version
-    assert is_trusted("1.6.3") and is_trusted("Slomix Lua Webhook v1.10.0") and not is_trusted("1.6")
+    assert has_one_clock("1.6.3") and has_one_clock("Slomix Lua Webhook v1.10.0") and not has_one_clock("1.6")
 
 
 def test_window_begins_with_the_trusted_webhook() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.slomix.timetracking.plugins.module_utils.webhook_version import has_one_clock
 from hypothesis import given, settings
 from hypothesis import strategies as hs
 
@@ -15,7 +16,7 @@ from python_checks.shadow import decision as d
 from python_checks.shadow import independence as ind
 from python_checks.shadow import looks, pairs
 from python_checks.shadow import statistics as st
-from python_checks.shadow.pairs import is_trusted, sample
+from python_checks.shadow.pairs import sample
 from python_checks.tests.shadow.helpers import rows
 
 Rows = list[dict[str, Any]]
@@ -388,7 +389,7 @@ def test_midnight_does_not_end_an_evening() -> None:
     ],
 )
 def test_a_version_is_one_number(version: str, trusted: bool) -> None:
-    assert is_trusted(version) is trusted
+    assert has_one_clock(version) is trusted
 
 
 def test_the_last_look_ends_it_whatever_was_missing() -> None:
