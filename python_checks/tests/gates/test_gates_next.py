@@ -91,6 +91,28 @@ def test_the_commands_of_a_gate_are_whole(name: str, root: Path) -> None:
         assert "..." not in "".join(advice.lines(one, text.WIDTH, 8))
 
 
+def test_a_half_with_two_rows_of_the_webhook_is_not_played_away() -> None:
+    """It stays in its session: more rounds of that session settle nothing."""
+    phase5 = files.load_gate("phase5")
+    check = next(one for one in phase5["checks"] if one["id"] == "5.3/session")
+    two = {**check["good"]["rounds"][0], "round_id": 12, "lua_links": 2}
+    record = {
+        "kind": "step",
+        "check": False,
+        "phase": 5,
+        "step": "5.3",
+        "leg": "verify",
+        "name": "rounds",
+        "host": "vm",
+    }
+    record |= {"seq": 1, "at": (NOW - timedelta(hours=1)).isoformat(), "digests": {"database": "aa"}}
+    for rounds, verdict in (([*check["good"]["rounds"], two], "fail"), (check["good"]["rounds"], "pass")):
+        result = {**check["good"], "rounds": rounds}
+        found = judge({**phase5, "checks": [check]}, [{**record, "result": result}], now=NOW).checks[0]
+        assert found.verdict == verdict, found
+        assert verdict == "pass" or ("lua_round_teams" in found.next and "next session" in found.next)
+
+
 @pytest.mark.parametrize("name", PLAYING)
 def test_what_is_to_be_played_is_one_sentence_in_plain_words(name: str) -> None:
     """Several checks are settled by the same evening, so they must not ask for it in several ways."""
