@@ -20,7 +20,11 @@ FIELDS, NAME, VALUE, TITLE, DESCRIPTION, FOOTER, WHOLE = 25, 256, 1024, 256, 409
 
 TOLERANCE_S = 1
 NEW, BOTH, OLD, SAME, OTHER, UNKNOWN = "new", "both", "old", "same", "other", "unknown"
-NEWEST, OLDER = "newest", "older"
+NEWEST, OLDER, STALE = "newest", "older", "stale"
+ENOUGH = 10
+"""So many values that fit are a session's, whoever else played: as a board of the first ten shows them."""
+STALE_PLAYERS = 2
+"""Of so many players at least must a value be shown that the same late rounds explain, and neither old nor new: one may fit by chance."""
 _SHOWN = 20
 _DEPTH = 8
 
@@ -109,7 +113,7 @@ def check(document: Any, rows: Sequence[Mapping[str, Any]], wanted: str) -> Dict
 
     ``rows`` are those of session_display.sql (a row per player and half of the newest sessions, ``rank`` 1 the newest), ``wanted`` is
     what the bot is set to show (new, both). Returns counts, the first differences, ``shows`` (new, both, old, mixed, unknown),
-    ``session`` (newest, older, unknown) and ``fault``, a sentence when what is shown is wrong; unknown is no fault and no pass.
+    ``session`` (newest, older, stale, unknown) and ``fault``, a sentence when what is shown is wrong; unknown is no fault and no pass.
     """
     groups = list(messages(document))
     embeds = [embed for group in groups for embed in group if isinstance(embed, dict)]
@@ -119,6 +123,9 @@ def check(document: Any, rows: Sequence[Mapping[str, Any]], wanted: str) -> Dict
     newest = fits.get(1) or _compare(embeds, [])
     older = [rank for rank in ranks if rank != 1 and _fits(fits[rank])]
     session = NEWEST if _fits(newest) else OLDER if older else UNKNOWN
+    stale = None if session == OLDER else _stale(embeds, [row for row in rows if row["rank"] == 1], wanted)
+    if stale and (session == UNKNOWN or newest["shows"] != wanted):
+        newest, session = stale, STALE
     text = "\n".join(_everything(embeds))
     lua_rows = sum(1 for row in rows if row["rank"] == 1 and row.get("new_dead_s") is not None)
     marks = list(newest["marks"])
@@ -137,7 +144,8 @@ def check(document: Any, rows: Sequence[Mapping[str, Any]], wanted: str) -> Dict
         "session": session,
         "session_id": first.get("session"),
         "shows": newest["shows"],
-        **{key: newest[key] for key in ("players", "compared", "telling", "unequal")},
+        **{key: newest[key] for key in ("players", "named", "compared", "telling", "unequal")},
+        "late_rounds": newest.get("late_rounds", 0),
         "lua_rows": lua_rows,
         "table": newest["table"][:_SHOWN],
     }
@@ -157,11 +165,21 @@ def sentence(sample: Mapping[str, Any]) -> str:
         return f"found: {sample['fault']}; required: the {sample['wanted']} values of the newest session in a form that Discord takes"
     if sample["session"] == OLDER:
         return "the embed is of an older session; ask the bot for its newest one and check again"
+    if sample["session"] == STALE:
+        return (
+            f"the embed shows the old dead time for the last {sample['late_rounds']} rounds and the new one before, as a bot does that "
+            "compared them before their spawn data came; play one more round, wait for its spawn data, then ask the bot again"
+        )
     said = f"{sample['compared']} of {sample['players']} players compared, {sample['telling']} with values that differ"
     if sample["shows"] == sample["wanted"] and sample["session"] == NEWEST:
         return f"the embed shows {sample['shows']} as it should ({said})"
     if not sample["players"]:
         return "the database holds no session; play one"
+    if sample["telling"] and not sample["unequal"] and sample["shows"] == sample["wanted"]:
+        return (
+            f"what is shown fits, but too little of it ({said}, {sample['named']} named); required are names and m:ss of half the players, "
+            f"or of {ENOUGH} and nobody named without: save the bot's whole answer with all its embeds, or check a session of fewer players"
+        )
     return (
         f"what the embed shows cannot be told ({said}); required are names and m:ss of half the players at least, and somebody whose "
         "old and new dead time differ: play a round whose spawn data arrive, then ask again"
@@ -175,6 +193,8 @@ def _fault(sample: Mapping[str, Any]) -> str:
         return ""
     if sample["mark_count"]:
         return "; ".join(sample["marks"][:3])
+    if sample["session"] == STALE:
+        return ""
     if sample["unequal"]:
         return "; ".join(
             f"{one['name']}: {one['shown']} is shown, old is {clock_text(one['old_s'])}, new {clock_text(one['new_s'])}"
@@ -188,15 +208,47 @@ def _fault(sample: Mapping[str, Any]) -> str:
 
 
 def _fits(found: Mapping[str, Any]) -> bool:
-    """Whether values, old or new, are those of a session: of half its players at least, and none that is neither."""
-    return bool(found["compared"]) and found["compared"] * 2 >= found["players"] and not found["unequal"]
+    """Whether values, old or new, are those of a session: none that is neither, and enough of them. That is half of its players, or ten,
+    one of them telling, where nobody else is named: who is named without a time that can be read may be shown wrongly."""
+    is_board = found["compared"] >= ENOUGH and found["compared"] == found["named"] and found["telling"]
+    return (
+        bool(found["compared"]) and not found["unequal"] and bool(found["compared"] * 2 >= found["players"] or is_board)
+    )
+
+
+def _readings(rows: Sequence[Mapping[str, Any]]) -> List[Sequence[Mapping[str, Any]]]:
+    """A site may or may not count rounds that were not completed."""
+    played = [row for row in rows if row.get("round_status") == "completed" and not row.get("is_bot")]
+    return [rows, played] if played else [rows]
 
 
 def _compare(embeds: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
-    """The embeds against one session; a site may or may not count rounds that were not completed, so the better reading counts."""
-    played = [row for row in rows if row.get("round_status") == "completed" and not row.get("is_bot")]
-    readings = [_read(embeds, _players(some)) for some in ((rows, played) if played else (rows,))]
+    """The embeds against one session; the better reading counts."""
+    readings = [_read(embeds, _players(some)) for some in _readings(rows)]
     return min(readings, key=lambda found: (found["unequal"], -found["compared"]))
+
+
+def _stale(
+    embeds: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], wanted: str
+) -> Optional[Dict[str, Any]]:
+    """The embeds as a bot shows them that compared the last rounds before their spawn data came (domain.md 7): OLD for these, the same ones
+    for every player, NEW before them. All rounds at OLD is no such thing: that is what a display of OLD shows."""
+    for some in _readings(rows):
+        now = {sorted(one.names)[0]: one.new_s for one in _players(some).values() if one.names}
+        ordered = sorted(some, key=lambda row: (str(row.get("played_at") or ""), int(row["round_id"])))
+        rounds = list(dict.fromkeys(row["round_id"] for row in ordered))
+        for count in range(1, len(rounds)):
+            late = set(rounds[-count:])
+            then = [{**row, "new_dead_s": None} if row["round_id"] in late else row for row in some]
+            found = _read(embeds, _players(then))
+            proof = [
+                one
+                for one in found["table"]
+                if min(abs(one["new_s"] - other) for other in (one["old_s"], now[one["name"]])) > 2 * TOLERANCE_S
+            ]
+            if _fits(found) and found["shows"] == wanted and len(proof) >= STALE_PLAYERS:
+                return {**found, "late_rounds": count}
+    return None
 
 
 def _players(rows: Sequence[Mapping[str, Any]]) -> Dict[str, Player]:
@@ -225,11 +277,15 @@ def _clamp(value: int, most: int) -> int:
 def _read(embeds: Sequence[Mapping[str, Any]], players: Mapping[str, Player]) -> Dict[str, Any]:
     table: List[Dict[str, Any]] = []
     marks: List[str] = []
+    named = 0
+    timed = [plain(line) for text in _everything(embeds) for line in text.split("\n") if _CLOCK.search(line)]
     parts = _parts(embeds, {name for player in players.values() for name in player.names})
     for player in players.values():
         mine = [part for name in player.names for part in parts.get(name, [])]
         if not mine:
+            named += any(_mentions(name, timed) for name in player.names)
             continue
+        named += 1
         name = sorted(player.names)[0]
         if player.lua_rounds and any(_is_marked(player, one, players, parts) for one in player.names):
             marks.append(f"{name} is marked as without Lua data, but {player.lua_rounds} Lua rows are linked")
@@ -254,6 +310,7 @@ def _read(embeds: Sequence[Mapping[str, Any]], players: Mapping[str, Player]) ->
     only = kinds.pop() if len(kinds) == 1 else "mixed" if kinds else UNKNOWN
     return {
         "players": len(players),
+        "named": named,
         "compared": len(table),
         "telling": len(telling),
         "unequal": sum(1 for one in table if one["kind"] == OTHER),
@@ -277,6 +334,11 @@ def _is_marked(player: Player, name: str, players: Mapping[str, Player], parts: 
     return any(all(kind_of(times, one) == OTHER for one in unlinked) for times in his) or len(marked) == len(
         mine
     ) >= len(bearers)
+
+
+def _mentions(name: str, lines: Sequence[str]) -> bool:
+    """Whether a name stands anywhere in one of these lines, as a word."""
+    return any(name in line and re.search(f"(?<!\\w){re.escape(name)}(?!\\w)", line) for line in lines)
 
 
 def kind_of(times_s: Sequence[int], player: Player) -> str:

@@ -107,7 +107,7 @@ shows:
   returned: for session
   type: str
 session:
-  description: Whether the values are those of the newest session, newest, older or unknown.
+  description: Whose the values are - newest, older, stale (the newest one's before the last rounds' spawn data came) or unknown.
   returned: for session
   type: str
 text:

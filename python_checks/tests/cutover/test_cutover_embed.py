@@ -242,6 +242,90 @@ def test_half_of_the_players_is_the_least() -> None:
     assert not passes(check(few, rows(players=6), "new")) and passes(check(few, rows(players=4), "new"))
 
 
+def test_ten_that_fit_are_enough_of_many() -> None:
+    many = rows(players=24)
+
+    def told(
+        line: Line = new_only, count: int = 10, more: str = "", some: list[dict[str, Any]] = many
+    ) -> dict[str, Any]:
+        shown = [line(*one) for one in sums(some)[:count]]
+        return check({"description": "\n".join(shown), "footer": {"text": f"24 players{more}"}}, some, "new")
+
+    assert passes(told()) and (told()["compared"], told()["players"]) == (10, 24)
+    for less in (told(count=9), told(more="\nplayer 9 dead ?"), told(more="\nbest: player 9, 95:00")):
+        assert (
+            not passes(less)
+            and not less["fault"]
+            and "fewer players" in sentence(less)
+            and "play a round" not in sentence(less)
+        ), less
+    one_off: Line = lambda name, old, new: new_only(name, old, new + 41 * (name == "player 1"))  # noqa: E731
+    for wrong in (told(one_off), told(WRONG["old values"]), told(WRONG["minutes for seconds"]), told(one_off, 24)):
+        assert wrong["fault"] and not passes(wrong), wrong
+    unlinked = told(some=rows(players=24, lua=False))
+    assert not passes(unlinked) and "play a round whose spawn data arrive" in sentence(unlinked)
+
+
+def evening(players: int = 6) -> list[dict[str, Any]]:
+    """Four halves in the order of their time; those of the newest have the smallest ids, since ids are no clock."""
+    return [
+        {**row, "round_id": 40 - half, "played_at": f"2026-02-20-21{half}000", "old_dead_s": row["old_dead_s"] + half}
+        | {"new_dead_s": row["new_dead_s"] + 11 * half * (1 + int(row["name"][-1]) % 3)}
+        for half in range(4)
+        for row in rows(players=players)[:players]
+    ]
+
+
+def late(some: list[dict[str, Any]], *halves: int) -> list[dict[str, Any]]:
+    """The rows as they were before the spawn data of these halves came."""
+    return [{**row, "new_dead_s": None} if 40 - row["round_id"] in halves else row for row in some]
+
+
+@pytest.mark.parametrize("halves", [(3,), (2, 3), (1, 2, 3)])
+@pytest.mark.parametrize(("line", "wanted"), [(new_only, "new"), (dual, "both")])
+def test_what_a_bot_compared_before_the_spawn_data_came_is_stale(
+    line: Line, wanted: str, halves: tuple[int, ...]
+) -> None:
+    sample = check(embed(late(evening(), *halves), line), evening() + rows(2, shift=30), wanted)
+    assert (sample["session"], sample["fault"], sample["late_rounds"]) == ("stale", "", len(halves)), sample
+    assert not passes(sample) and "play one more round" in sentence(sample)
+    assert passes(check(embed(evening(), line), evening(), wanted)), "and after it"
+
+
+def two_kinds(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The players' late halves are not the same ones."""
+    return [row for row in late(some, 3) if row["name"] < "player 3"] + [
+        row for row in late(some, 2, 3) if row["name"] >= "player 3"
+    ]
+
+
+NOT_STALE: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
+    "all at old": lambda some: embed(late(some, 0, 1, 2, 3)),
+    "the first half at old": lambda some: embed(late(some, 0)),
+    "a half in between": lambda some: embed(late(some, 2)),
+    "not the same halves for all": lambda some: embed(two_kinds(some)),
+    "one player's only": lambda some: embed(
+        [before if now["name"] == "player 1" else now for now, before in zip(some, late(some, 3), strict=True)]
+    ),
+    "a wrong value beside": lambda some: embed(late(some, 3), lambda n, o, w: new_only(n, o, w + 41 * (n == "player 2"))),
+    "another unit": lambda some: embed(late(some, 3), lambda n, o, w: new_only(n, o, w * 60)),
+    "old beside it": lambda some: embed(late(some, 3), dual),
+    "a mark of missing data": lambda some: embed(late(some, 3), WRONG["a mark of missing data"]),
+    "no Lua data": lambda some: embed(late(some, 3), WRONG["no Lua data"]),
+    "a value over the limit": lambda some: embed(late(some, 3), title="t" * 257),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_STALE)
+def test_what_is_wrong_does_not_pass_for_stale(what: str) -> None:
+    sample = check(NOT_STALE[what](evening()), evening(), "new")
+    assert sample["fault"] and not passes(sample), sample
+
+
+def test_one_value_alone_may_be_old_for_some_rounds_by_chance() -> None:
+    assert check(embed(late(evening(1), 3)), evening(1), "new")["fault"]
+
+
 def test_clamps_are_the_bots() -> None:
     """NEW is clamped to the time played and to the measured round, OLD to the time played; OLD stands in for a missing row."""
     some = rows(players=4)
