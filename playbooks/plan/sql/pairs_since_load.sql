@@ -172,6 +172,8 @@ pairs AS (
         CASE
             WHEN r1.wrong_links + r2.wrong_links > 0 THEN 'MISLINKED'
             WHEN r1.lua_rows > 0 AND r1.right_links = 0 OR r2.lua_rows > 0 AND r2.right_links = 0 THEN 'UNLINKED'
+            -- both rows came and are linked right; the row of a later play of the map, or of an aborted half, is linked here too
+            WHEN r1.right_links = 1 AND r2.right_links = 1 AND (r1.links > 1 OR r2.links > 1) THEN 'CLAIMED'
             ELSE ''
         END AS link_code
     FROM told AS r2

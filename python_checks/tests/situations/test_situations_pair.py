@@ -122,6 +122,20 @@ def linked_to_an_older_round(evening: Evening) -> None:
     evening.stats.lua(2, LOADED + R2_S, old)
 
 
+def replayed(evening: Evening, **first: Any) -> None:
+    """The same map again 20 minutes later: its posts come before its files, so the linker takes the older rounds."""
+    older = evening.pair(**first)
+    for number, at_s, old in zip((1, 2), (1700, 2300), older, strict=True):
+        evening.half(number, at_s, lua=False)
+        evening.stats.lua(number, LOADED + at_s, old)
+
+
+def aborted_later(evening: Evening) -> None:
+    """The next R2 of the map is aborted: it leaves a row and no file."""
+    _, r2 = evening.pair()
+    evening.stats.lua(2, LOADED + R2_S + 900, r2, lasts=30)
+
+
 def ingested_again(evening: Evening) -> None:
     """Rows of an older evening whose captured_at is now."""
     evening.half(1, -5000, posted=False)
@@ -238,6 +252,11 @@ SITUATIONS: list[tuple[str, str, str, Happens]] = [
     ("R2's link is NULL", "inconclusive", "UNLINKED", pair(r2={"linked": False})),
     ("two Lua rows claim R2", "inconclusive", "r2_links = 2", two_claim_r2),
     ("R2's row went to an older round of the map", "inconclusive", "MISLINKED", linked_to_an_older_round),
+    ("the map is played again, its rows go to the first pair", "inconclusive", "CLAIMED", replayed),
+    ("likewise, and then a good pair", "pass", "", lambda e: (replayed(e), e.pair(8000))),
+    ("likewise, and then one that lost R2", "fail", "r2_lua_rows = 0", lambda e: (replayed(e), e.pair(8000, **LOST))),
+    ("an aborted R2's row goes to the R2 before it", "inconclusive", "CLAIMED", aborted_later),
+    ("the first pair lost R2, the replay's row goes there", "fail", "r2_posted = false", lambda e: replayed(e, **LOST)),
     ("a pair from two maps", "inconclusive", "NO_R1", pair(r1={"map_name": "goldrush"})),
     (
         "R1 of one evening, R2 of the next",
