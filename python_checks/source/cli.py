@@ -19,8 +19,10 @@ def register(subparsers: Any) -> None:
     one = commands.add_parser(
         "fix",
         help="apply codemods to a file",
-        description="Apply codemods to a Python file. Nothing outside of the edits changes; the result is proven before it is written.",
-        epilog="exit: 0 fixed or nothing to fix, 1 refused, 2 could not judge",
+        description="Apply codemods to a Python file. Nothing outside of the edits changes; the result is proven before it "
+        "is written; a file that cannot be run here (a newer Python, an import that does more than define) is not written "
+        "without --unproven.",
+        epilog="exit: 0 fixed or nothing to fix, 1 refused, 2 could not judge or could not prove",
     )
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument(
@@ -31,6 +33,11 @@ def register(subparsers: Any) -> None:
     target.add_argument("--in-place", action="store_true", help="replace the file")
     one.add_argument("--diff", action="store_true", help="print a unified diff")
     one.add_argument("--check", action="store_true", help="write nothing")
+    one.add_argument(
+        "--unproven",
+        action="store_true",
+        help="write also what cannot be proven here; try it on the site's Python then",
+    )
     one.add_argument(
         "--frontend", type=Path, metavar="DIR", help="web-formulas: list the lines there that know the old scale"
     )
@@ -47,7 +54,9 @@ def _fix(arguments: argparse.Namespace) -> int:
     try:
         if unknown:
             raise CannotJudge(f"found: unknown recipe {', '.join(unknown)}; required: one of {', '.join(RECIPES)}")
-        result = fix(arguments.file.read_bytes(), arguments.recipe, arguments.file.name)
+        result = fix(
+            arguments.file.read_bytes(), arguments.recipe, arguments.file.name, needs_proof=not arguments.unproven
+        )
         if not arguments.check and not result.refused_reason:
             if arguments.output is not None:
                 replace_file(arguments.output, result.output, like=arguments.file)

@@ -16,7 +16,8 @@ from typing import Any
 import libcst as cst
 
 from python_checks.source import field9, probe
-from python_checks.source.evaluate import Scope, Store, is_constant
+from python_checks.source.evaluate import Binding, Scope, Store, is_constant
+from python_checks.source.recipe import Unproven
 from python_checks.source.tree import (
     Plan,
     Refusal,
@@ -36,6 +37,10 @@ OWN = "_own_seconds"
 PLAYED = "time_played_seconds"
 MINUTES = "time_played_minutes"
 NINTH = 8
+EFFECT = (
+    "round-0 summaries and orphan R2 then get about double dpm, since their damage is of both halves and their time of one; by hand: "
+    f"where field 9 is known, give each player his own {MINUTES} (tab field 22) * 60 as {PLAYED}, and compute dpm from it"
+)
 _NOT_CONVERSIONS = {
     "len",
     "str",
@@ -50,6 +55,11 @@ _NOT_CONVERSIONS = {
     "format",
     "join",
 }
+_TOLD = {"debug", "info", "warning", "error", "exception", "log", "print"}
+#: Functions that are given a player and leave him as he is.
+_HARMLESS = _TOLD | {"append", "add", "bool", "get", "id", "isinstance", "len", "repr", "str", "type"}
+#: Methods after which a dict holds something else.
+_FILLING = {"clear", "pop", "popitem", "setdefault", "update"}
 _TEXT_METHODS = {"strip", "rstrip", "lstrip", "replace"}
 
 
@@ -73,6 +83,7 @@ def plan_parser_field9(tree: SourceTree) -> Plan:
     defined = tree.definitions().get(HELPER)
     if defined is not None:
         if tree.raw(defined).split() == inspect.getsource(field9._field9_seconds).split():
+            _still_right(tree)
             return Plan()
         raise Refusal(
             f"line {tree.line(defined)}: looked for a free name {HELPER} or our own helper, found one edited by hand"
@@ -82,6 +93,34 @@ def plan_parser_field9(tree: SourceTree) -> Plan:
     before = probe.run(tree.source)
     if not before.error and not probe.wrong(before, before) and "Round time source: field9" in before.log:
         return Plan()
+    if before.error:
+        return _planned(tree, scope, target, f"the file cannot be run here ({before.error}), so it could not be proven")
+    plan = _planned(tree, scope, target)
+    if _with_own_time(tree.apply(plan.edits)):
+        after = probe.run(tree.apply(plan.edits))
+        wrong = [after.error] if after.error else probe.wrong(before, after, own=True)
+        if wrong:
+            without = f"that was tried and was not right ({wrong[0]})"
+            return _planned(tree, scope, _target(tree, scope), without)
+    return plan
+
+
+def _still_right(tree: SourceTree) -> None:
+    """Raise Refusal when a patched file is wrong: earlier versions of this recipe could give a player the one before him's time."""
+    done = probe.run(tree.source)
+    wrong = [] if done.error else probe.wrong(done, done, own=_with_own_time(tree.source) or None)
+    if wrong:
+        raise Refusal(
+            f"looked for a file that this recipe patched right, found one that is not: {'; '.join(wrong)}; fix the original file again"
+        )
+
+
+def _with_own_time(source: bytes) -> bool:
+    return f"def {OWN}(".encode() in source
+
+
+def _planned(tree: SourceTree, scope: Scope, target: Target, without_own_time: str = "") -> Plan:
+    """All edits; those for a player's own time only when nothing says why they must be left out."""
     plan = Plan()
     _convert(tree, scope, target, plan)
     _log(tree, scope, target, plan)
@@ -90,7 +129,10 @@ def plan_parser_field9(tree: SourceTree) -> Plan:
         helpers.append(field9._field9_whole_seconds)
     if target.text:
         helpers.append(field9._field9_text)
-    if _own_time(tree, scope, target, plan):
+    reason = without_own_time or _own_time(tree, scope, target, plan)
+    if reason:
+        plan.actions.append(f"players keep the round's duration: {reason}; {EFFECT}")
+    else:
         helpers.append(field9._own_seconds)
     _import_logging(tree, target, plan)
     tree.insert_helpers(plan.edits, "\n\n\n".join(inspect.getsource(helper).rstrip() for helper in helpers))
@@ -544,8 +586,8 @@ class _Place:
     condition: str
 
 
-def _own_time(tree: SourceTree, scope: Scope, target: Target, plan: Plan) -> bool:
-    """Prefer a player's own minutes where the round's duration is given to every player and field 9 is known."""
+def _own_time(tree: SourceTree, scope: Scope, target: Target, plan: Plan) -> str:
+    """Prefer a player's own minutes where the round's duration is given to every player and field 9 is known; says why not."""
     home = tree.function(target.expression)
     places = []
     for function in tree.within(tree.module, cst.FunctionDef):
@@ -557,32 +599,153 @@ def _own_time(tree: SourceTree, scope: Scope, target: Target, plan: Plan) -> boo
                 places.append(_Place(store, loop, condition))
     path = _minutes_path(tree, scope)
     if len(places) != 1 or path is None:
-        plan.actions.append(
-            f"players keep the round's duration: looked for one loop that gives it to each player as {PLAYED} and for the players' own "
-            f"{MINUTES}, found {len(places)} and {'none' if path is None else 'some'}"
+        return (
+            f"looked for one loop that gives it to each player as {PLAYED} and for the players' own {MINUTES}, found {len(places)} and "
+            f"{'none' if path is None else 'some'}"
         )
-        return False
     place = places[0]
     round_name = place.store.value.value  # type: ignore[attr-defined]
-    own = "own_time_seconds"
     holder = holder_of(place.store.target)
     minutes = path.format(player=tree.text(holder) if holder is not None else "")
-    statement = tree.statement(place.store.node)
-    first = next((s for s in place.loop.body.body if _is_below(tree, place.store.node, s)), statement)
+    uses = _reads(tree, place.loop.body, round_name)
+    before = _in_front_of(tree, place, holder, minutes, [use for use in uses if not _is_logged(tree, use)])
+    if before is None:
+        return (
+            f"line {tree.line(place.store.node)}: looked for a line where the player is known and from which on the loop uses "
+            f"{round_name}, found none"
+        )
+    own = "own_time_seconds"
+    while any(node.value == own for node in tree.within(tree.function(place.loop), cst.Name)):
+        own += "_"
     lines = [f"{own} = {round_name}", f"if {place.condition}:", f"    {own} = {OWN}({minutes}, {round_name})"]
-    tree.insert_before(plan.edits, first, lines)
-    for node in tree.within(place.loop.body, cst.Name):
-        parent = tree.parent(node)
-        if node.value != round_name or tree.span(node)[0] < tree.span(first)[0] or isinstance(parent, cst.AssignTarget):
-            continue
-        if not (isinstance(parent, cst.Attribute) and parent.attr is node) and not (
-            isinstance(parent, cst.Arg) and parent.keyword is node
-        ):
-            plan.edits.replace(*tree.span(node), own.encode())
+    tree.insert_before(plan.edits, before, lines)
+    start, end = tree.span(before)[0], tree.span(tree.parent(before) or before)[1]
+    for use in uses:
+        if start <= tree.span(use)[0] < end:
+            plan.edits.replace(*tree.span(use), own.encode())
     plan.actions.append(
-        f"line {tree.line(statement)}: with a known field 9 a player's own minutes (tab field 22) come before the round's duration"
+        f"line {tree.line(place.store.node)}: with a known field 9 a player's own minutes (tab field 22) come before the round's duration"
     )
-    return True
+    return ""
+
+
+def _reads(tree: SourceTree, block: cst.CSTNode, name: str) -> list[cst.Name]:
+    """Where a block reads a name."""
+    found = []
+    for node in tree.within(block, cst.Name):
+        parent = tree.parent(node)
+        named = (isinstance(parent, cst.Attribute) and parent.attr is node) or (
+            isinstance(parent, cst.Arg) and parent.keyword is node
+        )
+        if node.value == name and not named and not isinstance(parent, cst.AssignTarget):
+            found.append(node)
+    return found
+
+
+def _is_logged(tree: SourceTree, node: cst.CSTNode) -> bool:
+    """Whether a value is only told to a log."""
+    small = next((h for h in tree.ancestors(node) if isinstance(h, (cst.BaseSmallStatement, cst.IndentedBlock))), None)
+    return isinstance(small, cst.Expr) and called(small.value) in _TOLD
+
+
+def _in_front_of(
+    tree: SourceTree, place: _Place, holder: cst.BaseExpression | None, minutes: str, uses: list[cst.Name]
+) -> cst.CSTNode | None:
+    """The statement in front of which the player is the one of the store, his minutes are there, and no use comes earlier.
+
+    It is the last such statement of the store's own block; of a block around it only where no condition on the player is left.
+    """
+    round_name = place.store.value.value  # type: ignore[attr-defined]
+    names = {one.value for one in _names(holder)} if holder is not None else set()
+    at: cst.CSTNode = tree.statement(place.store.node)
+    if not names or round_name in _bound(tree, place.loop.body) or not isinstance(at, cst.SimpleStatementLine):
+        return None
+    if len(at.body) != 1 or names & _bound(tree, at):
+        return None
+    known = _bound_by(place.loop.target)
+    while True:
+        block = tree.parent(at)
+        if not isinstance(block, cst.IndentedBlock):
+            return None
+        body = list(block.body)
+        index = next(i for i, one in enumerate(body) if one is at)
+        if all(_is_below(tree, use, block) for use in uses):
+            first = min(tree.span(use)[0] for use in uses)
+            while tree.span(body[index])[0] > first:
+                if index == 0 or _changes(tree, body[index - 1], names, holder, minutes):
+                    return None
+                index -= 1
+            return body[index]
+        if any(_changes(tree, one, names, holder, minutes) for one in body[:index]) or not names <= known:
+            return None
+        above = tree.parent(block)
+        if isinstance(above, cst.Else):
+            above = tree.parent(above)
+        if not isinstance(above, cst.If):
+            return None
+        chain = [above, *(h for h in tree.ancestors(above) if isinstance(h, cst.If))]
+        while tree._is_elif(chain[0]):
+            chain.pop(0)
+        at = chain[0]
+        one: cst.CSTNode | None = at
+        while isinstance(one, cst.If):
+            if names & ({name.value for name in tree.within(one.test, cst.Name)} | _bound(tree, one.test)):
+                return None
+            one = one.orelse
+
+
+def _changes(
+    tree: SourceTree, statement: cst.CSTNode, names: set[str], holder: cst.BaseExpression | None, minutes: str
+) -> bool:
+    """Whether the player may be another one, or without his minutes, in front of a statement: it binds or fills him, or leaves."""
+    if names & _bound(tree, statement):
+        return True
+    if any(
+        isinstance(one, (cst.Continue, cst.Break, cst.Return, cst.Raise, cst.Assert)) for one in tree.below(statement)
+    ):
+        return True
+    for target in _targets(tree, statement):
+        key = key_of(target)
+        if key == MINUTES or (isinstance(key, str) and f'"{key}"' in minutes):
+            return True
+        if holder is not None and tree.text(holder).startswith(tree.text(target)):
+            return True
+    for call in tree.within(statement, cst.Call):
+        given = {argument.value.value for argument in call.args if isinstance(argument.value, cst.Name)}
+        if given & names and called(call) not in _HARMLESS:
+            return True
+        if called(call) in _FILLING and holder_of(call) is not None and names & {n.value for n in _names(call.func)}:
+            return True
+    return False
+
+
+def _targets(tree: SourceTree, node: cst.CSTNode) -> list[cst.BaseExpression]:
+    """All that statements below a node assign to."""
+    found: list[cst.BaseExpression] = []
+    for one in tree.below(node):
+        if isinstance(one, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For, cst.Del)):
+            found.append(one.target)
+        elif isinstance(one, (cst.AsName, cst.MatchAs, cst.MatchStar)) and one.name is not None:
+            found.append(one.name)
+    return found
+
+
+def _bound(tree: SourceTree, node: cst.CSTNode) -> set[str]:
+    """The names that statements below a node bind."""
+    found = {name for target in _targets(tree, node) for name in _bound_by(target)}
+    found |= {one.name.value for one in tree.below(node) if isinstance(one, (cst.FunctionDef, cst.ClassDef))}
+    for alias in tree.within(node, cst.ImportAlias):
+        found.add((alias.evaluated_alias or alias.evaluated_name).partition(".")[0])
+    return found
+
+
+def _bound_by(target: cst.CSTNode) -> set[str]:
+    """The names of a target; a subscript or an attribute binds none."""
+    if isinstance(target, cst.Name):
+        return {target.value}
+    if isinstance(target, (cst.Tuple, cst.List)):
+        return {name for element in target.elements for name in _bound_by(element.value)}
+    return set()
 
 
 def _durations(
@@ -595,12 +758,21 @@ def _durations(
     """Names in a function that hold the round's duration, and the text that says there whether field 9 is known ("" when nothing
     does)."""
     start = tree.span(target.expression)
-    holder = next((h for h in tree.ancestors(target.expression) if isinstance(h, (cst.Assign, cst.DictElement))), None)
+    holder = next(
+        (
+            h
+            for h in tree.ancestors(target.expression)
+            if isinstance(h, (cst.Assign, cst.DictElement)) or (isinstance(h, cst.Arg) and h.keyword is not None)
+        ),
+        None,
+    )
     key = None
     if isinstance(holder, cst.Assign):
         key = key_of(holder.targets[0].target)
     elif isinstance(holder, cst.DictElement):
         key = string_value(holder.key)
+    elif isinstance(holder, cst.Arg) and holder.keyword is not None:
+        key = holder.keyword.value
     tainted = {target.name} - {""} if function is home else set()
     condition = ""
     if function is home:
@@ -616,6 +788,8 @@ def _durations(
                 return tree.text(node)
             if isinstance(home, cst.FunctionDef) and called(node) == home.name.value:
                 return "called"
+            if isinstance(key, str) and isinstance(node, cst.Call) and (why := _through(tree, scope, node, key)):
+                return why
         return ""
 
     for _ in range(6):
@@ -635,6 +809,25 @@ def _durations(
     return tainted, condition
 
 
+def _through(tree: SourceTree, scope: Scope, call: cst.Call, key: str) -> str:
+    """``head.k`` at the call of a function of this file that returns what it makes of its parameter's ``k``; empty for others."""
+    function = scope.function(called(call))
+    if function is None:
+        return ""
+    names = [one.name.value for one in function.params.params]
+    for returned in tree.within(function, cst.Return):
+        for access in tree.within(returned, cst.BaseExpression):  # type: ignore[type-abstract]
+            holder = holder_of(access)
+            if key_of(access) != key or not isinstance(holder, cst.Name) or holder.value not in names:
+                continue
+            binding = Binding("param", function, None, names.index(holder.value))
+            given = scope.argument(holder.value, binding)
+            text = tree.text(access)
+            if isinstance(given, cst.Name) and text.startswith(holder.value):
+                return given.value + text[len(holder.value) :]
+    return ""
+
+
 def _minutes_path(tree: SourceTree, scope: Scope) -> str | None:
     """How a player's own minutes are reached, as a template with ``{player}``; None when the file does not show it."""
     nests: set[str] = set()
@@ -645,7 +838,7 @@ def _minutes_path(tree: SourceTree, scope: Scope) -> str | None:
         elif isinstance(node, cst.DictElement) and string_value(node.key) == MINUTES:
             nests.add(_nest_of(tree, node))
         elif key_of(node) == MINUTES and isinstance(node, (cst.Subscript, cst.Call, cst.Attribute)):
-            nests |= _nest_read(scope, node)
+            nests |= _nest_read(tree, scope, node)
             attribute = attribute or isinstance(node, cst.Attribute)
     if attribute and nests <= {""}:
         return f"{{player}}.{MINUTES}"
@@ -655,17 +848,37 @@ def _minutes_path(tree: SourceTree, scope: Scope) -> str | None:
     return f'{{player}}.get("{MINUTES}")' if nests == {""} else None
 
 
-def _nest_read(scope: Scope, node: cst.BaseExpression) -> set[str]:
+def _nest_read(tree: SourceTree, scope: Scope, node: cst.BaseExpression) -> set[str]:
     """The key of the dict inside the player that is read here; empty text for the player itself."""
     holder = holder_of(node)
     while isinstance(holder, cst.Name):
         binding = scope.binding(holder.value, holder)
         value = binding.value if binding is not None and binding.kind == "assign" else None
         if value is None or (key_of(value) is None and not isinstance(value, cst.Name)):
+            kept = _kept_as(tree, holder) if binding is not None and binding.kind in ("assign", "compound") else set()
+            if kept:
+                return kept
             return {""} if binding is not None and binding.kind != "assign" else set()
         holder = value
     key = key_of(holder) if holder is not None else None
     return {key} if isinstance(key, str) else set()
+
+
+def _kept_as(tree: SourceTree, name: cst.Name) -> set[str]:
+    """The keys under which a function keeps what a name holds: ``{"k": name}``, ``dict(k=name)`` and ``player["k"] = name``."""
+    found: set[str | int | None] = set()
+    for node in tree.within(tree.function(name), cst.Name):
+        parent = tree.parent(node)
+        if node.value != name.value:
+            continue
+        if isinstance(parent, cst.DictElement) and parent.value is node:
+            found.add(string_value(parent.key))
+        elif isinstance(parent, cst.Arg) and parent.value is node and parent.keyword is not None:
+            call = tree.parent(parent)
+            found.add(parent.keyword.value if call is not None and called(call) == "dict" else None)
+        elif isinstance(parent, cst.Assign) and parent.value is node:
+            found.add(key_of(parent.targets[0].target))
+    return {key for key in found if isinstance(key, str)}
 
 
 def _nest_of(tree: SourceTree, element: cst.DictElement) -> str:
@@ -687,16 +900,16 @@ def _nest_of(tree: SourceTree, element: cst.DictElement) -> str:
 
 
 def prove_parser_field9(before: bytes, after: bytes) -> list[str]:
-    """Raise Refusal when the patched parser, run on composed files, is not right; it cannot be run everywhere, and then says so."""
+    """Raise Refusal when the patched parser, run on composed files, is not right, and Unproven when neither file can be run."""
     old, new = probe.run(before), probe.run(after)
-    if old.error or new.error:
-        if old.error and new.error:
-            return [f"not proven by a run: {new.error}"]
-        if new.error:
-            raise Refusal(f"the parser ran before and does not run any more: {new.error}")
-    wrong = probe.wrong(old, new)
+    if old.error and new.error:
+        raise Unproven(f"not proven by a run: neither the file nor its patched version can be run here: {new.error}")
+    if new.error:
+        raise Refusal(f"the parser ran before and does not run any more: {new.error}")
+    wrong = probe.wrong(old, new, own=_with_own_time(after))
     if wrong:
         raise Refusal("the patched parser was run and is not right: " + "; ".join(wrong))
     return [
-        f"run on {len(new.cases)} composed files: field 9 is milliseconds, files with eight fields give the same as before"
+        f"run on {len(new.cases)} composed files with {len(probe.PLAYERS)} players each: field 9 is milliseconds, files with eight "
+        "fields give the same as before"
     ]

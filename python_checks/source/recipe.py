@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from python_checks.lua.recipe import FixResult
-from python_checks.source.tree import Plan, Refusal, SourceTree, tree_of, unified_diff
+from python_checks.source.tree import CannotJudge, Plan, Refusal, SourceTree, tree_of, unified_diff
+
+
+class Unproven(Exception):
+    """A recipe's result could neither be proven nor refuted here; the text says why."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """``apply`` finds the targets and gives the patched file and what was done. ``prove(before, after)`` raises Refusal when the
-    patched file is not right, and says how it was proven."""
+    patched file is not right and Unproven when it cannot tell, and says how it was proven."""
 
     apply: Callable[[SourceTree], tuple[bytes, list[str]]]
     prove: Callable[[bytes, bytes], list[str]]
@@ -45,11 +49,12 @@ def _planned(plan: Callable[[SourceTree], Plan]) -> Callable[[SourceTree], tuple
     return apply
 
 
-def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResult:
+def fix(source: bytes, recipes: Sequence[str], name: str = "file.py", *, needs_proof: bool = False) -> FixResult:
     """Apply recipes in the order given; the result is proven before it is given away.
 
     ``source`` is the whole file in any encoding that Python knows. Raises CannotJudge when it is no Python, KeyError for an
-    unknown recipe.
+    unknown recipe. What cannot be proven here (a file for a newer Python) is given away with an action that says so, since the
+    roles try a candidate on the site's own Python before they deploy it; with ``needs_proof`` it raises CannotJudge.
     """
     known = registry()
     steps = [(recipe, known[recipe]) for recipe in recipes]
@@ -60,7 +65,12 @@ def fix(source: bytes, recipes: Sequence[str], name: str = "file.py") -> FixResu
             output, done = step.apply(tree_of(before, step.about))
             if output == before:
                 continue
-            proof = step.prove(before, output)
+            try:
+                proof = step.prove(before, output)
+            except Unproven as unproven:
+                if needs_proof:
+                    raise CannotJudge(f"{recipe}: {unproven}") from None
+                proof = [str(unproven)]
             if step.apply(tree_of(output, step.about))[0] != output:
                 raise Refusal(f"{recipe}: looked for a second run without changes, found changes")
             actions += [*done, *proof]
