@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from ansible_collections.slomix.timetracking.plugins.module_utils import pg as door
 
+from python_checks.formulas import PlayerRound, session_metrics
+from python_checks.shown_values import METRICS, READINGS, STATUSES, compare_graphs, compare_headshots
 from python_checks.tests.sql import reference
 from python_checks.tests.sql.random_site import NAMES, Row, Site
 
@@ -142,3 +144,41 @@ def test_another_order_of_texts_changes_nothing(pg: Any, root: Path) -> None:
     for seed in range(SITES, SITES + 10):
         for name, bound, expected in bench.asked(seed):
             assert same(bench.read(name, bound), expected), (seed, name, bound)
+
+
+def test_rows_of_the_database_hold_every_reading_of_what_a_site_shows(pg: Any, root: Path) -> None:
+    """The statements' columns are those that the comparison takes: a site may count any of these halves, one of them for all."""
+    bench, told = Bench(pg, root), dict.fromkeys(READINGS, 0)
+    bench.asked(5)
+    players = bench.read("session_players", {"days": 50})
+    board = [
+        {**row, "names": row["guid"]} for row in bench.read("headshot_kills", {"shown": "[]", "max_player_rows": 10**6})
+    ]
+    assert {row["round_status"] for row in players} == {"completed", "cancelled", "substitution", None}
+    for name, (status, people) in READINGS.items():
+        statuses, prefix = STATUSES[status], "" if status == "all" else f"{status}_"
+        counted = [
+            row
+            for row in players
+            if (statuses is None or row["round_status"] in statuses) and not (people and row["is_bot"])
+        ]
+        answers: dict[str, Any] = {row["day"]: {"status": 200, "body": {"players": []}} for row in players}
+        for day, guid in sorted({(row["day"], row["guid"]) for row in counted}):
+            halves = [row for row in counted if (row["day"], row["guid"]) == (day, guid)]
+            keys = ("damage_given", "damage_received", "time_played_seconds", "time_dead_minutes")
+            found = session_metrics(PlayerRound(*(row[key] for key in keys)) for row in halves)
+            shown = {key: round(getattr(found, key), 2) for key in METRICS}
+            answers[day]["body"]["players"].append({"guid": guid, **shown})
+        sample = compare_graphs(players, answers)
+        assert sample["reading"] == name and not any(day["unequal"] + day["unmatched"] for day in sample["days"]), (
+            sample
+        )
+        rows = [row for row in board if row[f"{prefix}kills"] and not (people and row["is_bot"])]
+        rates = sorted(
+            ((100 * row[f"{prefix}headshot_kills"] / row[f"{prefix}kills"], row["guid"]) for row in rows), reverse=True
+        )
+        lines = "\n".join(f"**{guid}** {rate:.2f}%" for rate, guid in rates)
+        leaderboard = compare_headshots(board, {"status": 200, "body": {"description": lines}})
+        assert name.startswith(leaderboard["reading"]) and not leaderboard["unequal"] and not leaderboard["missing"]
+        told[name] += leaderboard["proven"]
+    assert all(told.values())
