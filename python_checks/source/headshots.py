@@ -38,6 +38,8 @@ _END = re.compile(
 _SHARED = ("round_id", "player_guid", "player_name", "round_number", "round_date", "map_name")
 _PLACEHOLDER = r"%s|\?|\$\d+|%\(\w+\)s|:\w+|\{[^{}]*\}"
 _COUNTED = re.compile(r"\b(\d[\d,]*)(?=\+?\s+(?:\w+\s+)?hits\b)", re.IGNORECASE)
+_SPEAKS_OF_HITS = re.compile(r"accura|\bhits?\b|treffer|genauigkeit", re.IGNORECASE)
+_ACCURACY = re.compile(r"\b([Hh]eadshot|HS) (?:[Aa]ccuracy|[Pp]ercentage)")
 _ABOUT_HEADSHOTS = re.compile(r"^hs$|head_?shot", re.IGNORECASE)
 
 
@@ -76,13 +78,14 @@ def plan_headshots(tree: SourceTree) -> Plan:
         replaced = _hits_to_kills(query, plan, rest, joined, dot, kills, line)
     _nothing_left(tree, query, joined)
     constants = _threshold(tree, query, plan, rest, replaced)
-    renamed = _labels(tree, query, plan, constants)
+    renamed, unsure = _labels(tree, query, plan, constants)
     plan.actions[:0] = [
         f"line {line}: the join with {WEAPONS} is gone, so headshot kills and kills count once per round",
         f"line {line}: {len(replaced)} uses of the weapons' hits are {kills} now: headshot kill rate = headshot kills / kills",
     ]
     if renamed:
         plan.actions.append(f"labels that said hits say kills: lines {', '.join(map(str, renamed))}")
+    plan.actions += unsure
     return plan
 
 
@@ -102,6 +105,7 @@ def _without_join(tree: SourceTree) -> Plan:
         plan.actions.append(
             f"line {tree.line(query.node)}: the board divides headshot_kills by kills now; headshots are head hits, several to a kill"
         )
+        plan.actions += _unsure(tree, query, {})
         return plan
     hits = [q for q in queries(tree) if re.search(rf"\b{WEAPONS}\b", q.text) and re.search(r"\bhits\b", q.text)]
     for one in about:
@@ -458,15 +462,17 @@ def _number_behind(tree: SourceTree, node: cst.BaseExpression) -> int:
     return int(number or 0)
 
 
-def _labels(tree: SourceTree, query: Query, plan: Plan, constants: Mapping[str, str]) -> list[int]:
-    """Texts shown to people that say hits, where the headshot board is shown; lines of the changed ones."""
-    lines = []
+def _labels(tree: SourceTree, query: Query, plan: Plan, constants: Mapping[str, str]) -> tuple[list[int], list[str]]:
+    """Texts shown to people that say hits, where the headshot board is shown: lines of the changed ones, and sentences on those that
+    may be wrong now."""
+    lines, said = [], dict[int, str]()
     for start, end, node in _texts(tree, query, constants):
         text = tree.body[start:end].decode()
         new = _COUNTED.sub(lambda m: constants.get(m[1].replace(",", ""), m[1]), text)
         new = re.sub(r"\bhits\b", "kills", new)
         new = re.sub(r"\bHits\b", "Kills", new)
-        new = re.sub(r"\b([Hh]eadshot|HS) (?:[Aa]ccuracy|[Pp]ercentage)", r"\1 kill rate", new)
+        new = _ACCURACY.sub(r"\1 kill rate", new)
+        said[start] = new
         if new != text:
             plan.edits.replace(start, end, new.encode())
             lines.append(tree.line(node))
@@ -478,7 +484,71 @@ def _labels(tree: SourceTree, query: Query, plan: Plan, constants: Mapping[str, 
                 plan.edits.replace(*tree.span(node if plain else node.expression), new.encode())
                 lines.append(tree.line(node))
     renamed = _rename_column(tree, query, plan)
-    return sorted(set(lines + renamed))
+    return sorted(set(lines + renamed)), _unsure(tree, query, said)
+
+
+def _unsure(tree: SourceTree, query: Query, said: Mapping[int, str]) -> list[str]:
+    """Sentences on texts where the board is shown that speak of hits or accuracy; ``said`` is what was looked at and how it reads
+    now. The two names are never crossed (domain.md 8), and what else a text is about is for people to judge."""
+    sql = {id(node) for one in queries(tree) for node in tree.below(one.node)}
+    fragments = set[int]().union(*(one.offsets for one in queries(tree)))
+    found: dict[int, str] = {}
+    for home in [*_regions(tree, query), *_users(tree, query)]:
+        for node in tree.within(home, cst.BaseString):  # type: ignore[type-abstract]
+            start, end = tree.span(node)
+            if (
+                id(node) in sql
+                or (start + end) // 2 in fragments
+                or isinstance(tree.parent(node), cst.ConcatenatedString)
+                or _names_something(tree, node)
+                or _of_another_board(tree, query, node)
+            ):
+                continue
+            pieces = [n for n in _parts(node) if isinstance(n, (cst.SimpleString, cst.FormattedStringText))]
+            if any(_SPEAKS_OF_HITS.search(said.get(tree.span(n)[0], tree.raw(n))) for n in pieces):
+                found[start] = (
+                    f"line {tree.line(node)}: read the label {(string_value(node) or tree.raw(node)).strip()[:80]!r}: it stands where "
+                    "the board is shown and speaks of hits or accuracy; the values are headshot kills, kills and their rate now"
+                )
+    return [found[start] for start in sorted(found)]
+
+
+def _parts(node: cst.BaseString) -> list[cst.CSTNode]:
+    """A text's own pieces, without what its expressions hold."""
+    if isinstance(node, cst.ConcatenatedString):
+        return [*_parts(node.left), *_parts(node.right)]
+    return list(node.parts) if isinstance(node, cst.FormattedString) else [node]
+
+
+def _names_something(tree: SourceTree, node: cst.CSTNode) -> bool:
+    """Whether a string is a key, an option, a docstring or something compared, which is no label."""
+    parent = tree.parent(node)
+    if isinstance(parent, cst.Arg):
+        call = tree.parent(parent)
+        named = parent.keyword.value if parent.keyword is not None else ""
+        return named == "name" or (call is not None and called(call) in ("get", "getattr", "pop", "setdefault"))
+    if isinstance(parent, cst.DictElement):
+        return parent.key is node or (string_value(node) or "").isidentifier()
+    if isinstance(parent, (cst.MatchValue, cst.Expr)):
+        return True
+    return any(isinstance(one, (cst.Index, cst.Comparison)) for one in tree.ancestors(node))
+
+
+def _of_another_board(tree: SourceTree, query: Query, node: cst.CSTNode) -> bool:
+    """Whether a text stands in a branch that asks for something else, or in the function of other queries only."""
+    if any(
+        isinstance(h, cst.If) and _asks_for(tree, h) is False and any(node is n for n in tree.below(h.body))
+        for h in tree.ancestors(node)
+    ):
+        return True
+    function = tree.function(node)
+    here = [q for q in queries(tree) if isinstance(function, cst.FunctionDef) and tree.function(q.node) is function]
+    return bool(here) and query not in here
+
+
+def _reads_head_hits(tree: SourceTree) -> bool:
+    """Whether any query of the file may be about head hits: then a headshot accuracy may be meant where one is named."""
+    return any(re.search(r"(?<!\bAS )\bheadshots\b", q.text, re.IGNORECASE) for q in queries(tree))
 
 
 def _texts(tree: SourceTree, query: Query, constants: Mapping[str, str]) -> list[tuple[int, int, cst.CSTNode]]:
@@ -532,6 +602,7 @@ def _spoken_beside_it(tree: SourceTree, query: Query, constants: Mapping[str, st
     found: list[cst.CSTNode] = []
     others = " ".join(one.text for one in queries(tree) if one is not query)
     own = {number for number in constants if not re.search(rf"\b{number}\b", others)}
+    only_kills = not _reads_head_hits(tree)
     for function in _users(tree, query):
         for node in tree.within(function, cst.BaseString):  # type: ignore[type-abstract]
             if isinstance(tree.parent(node), cst.ConcatenatedString):
@@ -544,8 +615,9 @@ def _spoken_beside_it(tree: SourceTree, query: Query, constants: Mapping[str, st
             spoken = re.search(r"\bHS\b|head-?\s?shot", text, re.IGNORECASE) and re.search(
                 r"\bhits\b", text, re.IGNORECASE
             )
+            crossed = only_kills and _ACCURACY.search(text)
             limits = {number.replace(",", "") for number in _COUNTED.findall(text)}
-            if (spoken or limits & own) and not elsewhere:
+            if (spoken or crossed or limits & own) and not elsewhere:
                 found += tree.below(node)
     return found
 

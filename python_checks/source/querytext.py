@@ -20,11 +20,14 @@ _SPEAKS_SQL = re.compile(rb"\b(?:SELECT|FROM|WHERE|JOIN|HAVING|ORDER BY|GROUP BY
 
 @dataclass(frozen=True)
 class Borrowed:
-    """A fragment ``text[start:end]`` of a query that other texts use too; ``reference`` is its name in this one."""
+    """A fragment ``text[start:end]`` of a query that other texts use too; ``reference`` is its name in this one. One that is
+    ``emptied`` only is this query's own and may change, but where all of it goes, its name goes from the query instead: another
+    file may import it."""
 
     start: int
     end: int
     reference: cst.CSTNode
+    emptied: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,14 @@ class Query:
         runs: list[list[int]] = []
         at = start
         while at < end:
-            shared = next((one for one in self.borrowed if one.start <= at < one.end), None)
+            shared = next(
+                (
+                    one
+                    for one in self.borrowed
+                    if one.start <= at < one.end and (not one.emptied or (start <= one.start and one.end <= end))
+                ),
+                None,
+            )
             if shared is not None:
                 if not self.text[at : min(end, shared.end)].strip():
                     at = min(end, shared.end)
@@ -75,7 +85,7 @@ class Query:
 
     def _own(self, start: int, end: int) -> None:
         for one in self.borrowed:
-            if one.start < end and start < one.end:
+            if one.start < end and start < one.end and not one.emptied:
                 raise Refusal(
                     f"line {self.tree.line(self.node)}: looked for a text of the query's own, found a part of "
                     f"{self.tree.raw(one.reference).strip('{}')}, which other queries use too; give this query its own"
@@ -170,13 +180,14 @@ class _Maker:
     def _inline(self, expression: cst.BaseExpression, reference: cst.CSTNode) -> bool:
         """Take a named fragment's text, unless it is a query of its own."""
         fragment, uses = _fragment(self.tree, expression)
+        outside = fragment is not None and not isinstance(self.tree.function(fragment), cst.FunctionDef)
         text = string_value(fragment) if fragment is not None else None
         if fragment is None or text is None or sqltext.is_query(text) or not text.strip():
             return False
         start = len(self.text)
         self.add(fragment)
-        if uses > 1:
-            self.borrowed.append(Borrowed(start, len(self.text), reference))
+        if uses > 1 or outside:
+            self.borrowed.append(Borrowed(start, len(self.text), reference, uses <= 1))
         return True
 
 

@@ -141,3 +141,70 @@ def test_the_cog_itself(league: tuple[str, dict[str, tuple[int, int]]]) -> None:
 
 def test_composed_files_are_what_the_readme_says() -> None:
     assert len(list((DATA / "headshots").glob("*.txt"))) >= 3
+
+
+SMALL = b'''
+PLAYERS = "player_comprehensive_stats"
+WEAPONS = "weapon_comprehensive_stats"
+TITLES = {"headshots": "Kopf", "accuracy": "Genauigkeit"}
+
+
+def best(min_hits=1000):
+    return f"""
+        SELECT MAX(p.player_name), SUM(p.headshot_kills) hs, SUM(w.hits) hits,
+               100.0 * SUM(p.headshot_kills) / NULLIF(SUM(w.hits), 0) AS percent
+          FROM {WEAPONS} w, {PLAYERS} p
+         WHERE p.round_id = w.round_id AND p.player_guid = w.player_guid AND p.round_number > 0
+         GROUP BY p.player_guid
+        HAVING COUNT(DISTINCT p.round_id) > 50 AND SUM(w.hits) > {min_hits}
+         ORDER BY percent DESC LIMIT 10"""
+
+
+class Board:
+    async def board(self, stat):
+        """Accuracy and hits are words here that nobody is shown."""
+        lines = []
+        for name, hs, hits, percent in await self.db.fetch_all(best()):
+            lines.append(f"{name}: {percent}% headshot accuracy ({hs} bei {hits} Treffern)")
+        if stat == "accuracy":
+            lines.append("Genauigkeit aller Waffen")
+        return "Headshot accuracy", lines
+'''
+
+
+def line_of(text: bytes) -> int:
+    return SMALL[: SMALL.index(text)].count(b"\n") + 1
+
+
+def told(source: bytes) -> tuple[str, list[str]]:
+    result = fix(source, ["headshot-leaderboard"])
+    assert result.changed, result.refused_reason
+    return result.output.decode(), [one for one in result.actions if "read the label" in one]
+
+
+def test_labels_that_cross_the_two_names_are_rewritten_or_named() -> None:
+    """The value is a kill rate, and no text keeps saying accuracy or hits without a line of output about it."""
+    text, named = told(SMALL)
+    assert "Headshot kill rate" in text and "% headshot kill rate (" in text and "headshot accuracy" not in text.lower()
+    assert len(named) == 1 and "Treffern" in named[0]
+    assert named[0].startswith(f"line {line_of(b'Treffern')}: ")
+
+
+def test_accuracy_is_only_named_where_another_query_may_mean_it() -> None:
+    other = b"""
+
+async def aim(db):
+    return await db.fetch_all("SELECT SUM(headshots) * 100.0 / SUM(hits) FROM weapon_comprehensive_stats")
+"""
+    text, named = told(SMALL + other)
+    assert "headshot accuracy" in text and '"Headshot accuracy"' in text
+    assert [one.split(":")[0] for one in named] == [
+        f"line {line_of(said)}" for said in (b"Treffern", b'"Headshot accuracy"')
+    ]
+
+
+def test_a_modules_constant_is_never_emptied() -> None:
+    """Another module may import it; its name goes from the query instead."""
+    text, _ = told(SMALL)
+    assert 'WEAPONS = "weapon_comprehensive_stats"' in text and "{WEAPONS}" not in text and "{PLAYERS} p" in text
+    assert wrong_numbers(leaderboard_query(text.encode())) == []
