@@ -267,6 +267,10 @@ def headshots_text(sample: Mapping[str, Any]) -> str:
     ]
     if sample["unproven"]:
         parts.append(f"{sample['unproven']} have more rows than are summed, so they prove nothing")
+    if sample["unequal"] and not sample["all_players"]:
+        parts.append(
+            "of so large a table only all halves are known, unless leaderboard_source_max_player_rows is above its rows"
+        )
     parts += [sample["error"]] if sample["error"] else []
     parts += [f"{name} is missing" for name in sample["missing"][:3]]
     parts += [

@@ -370,9 +370,9 @@ def test_one_reading_is_taken_for_the_whole_board() -> None:
     assert compare_headshots(rows, embed("**Ana** 30.0%", "**Bor** 22.2%", "**Cene** 12.5%"))["unequal"] == 2
     unread = dict.fromkeys(key for key in rows[0] if key.startswith(("played", "completed")))
     large = [{**row, **unread, "is_all": False} for row in rows]
-    assert compare_headshots(large, embed("**Ana** 22.2%"))["unequal"] == 1, (
-        "of a large table only all halves are known"
-    )
+    told = compare_headshots(large, embed("**Ana** 22.2%"))
+    assert told["unequal"] == 1 and "leaderboard_source_max_player_rows" in headshots_text(told)
+    assert "max_player_rows" not in headshots_text(compare_headshots(large, embed("**Ana** 30.0%")))
 
 
 def test_a_bot_is_missed_on_no_board_but_a_better_player_is() -> None:
