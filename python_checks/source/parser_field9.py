@@ -58,8 +58,8 @@ _NOT_CONVERSIONS = {
 _TOLD = {"debug", "info", "warning", "error", "exception", "log", "print"}
 #: Functions that are given a player and leave him as he is.
 _HARMLESS = _TOLD | {"append", "add", "bool", "get", "id", "isinstance", "len", "repr", "str", "type"}
-#: Methods after which a dict holds something else.
-_FILLING = {"clear", "pop", "popitem", "setdefault", "update"}
+#: Methods that leave what they are called on as it is.
+_READING = _TOLD | {"get", "items", "keys", "values", "copy"}
 _TEXT_METHODS = {"strip", "rstrip", "lstrip", "replace"}
 
 
@@ -94,15 +94,22 @@ def plan_parser_field9(tree: SourceTree) -> Plan:
     if not before.error and not probe.wrong(before, before) and "Round time source: field9" in before.log:
         return Plan()
     if before.error:
-        return _planned(tree, scope, target, f"the file cannot be run here ({before.error}), so it could not be proven")
+        unproven = f"the file cannot be run here ({before.error}), so it could not be proven"
+        return _planned(tree, scope, target, _left_out(unproven))
+    if probe.has_own_time(before):
+        return _planned(tree, scope, target, "players have their own time already")
     plan = _planned(tree, scope, target)
     if _with_own_time(tree.apply(plan.edits)):
         after = probe.run(tree.apply(plan.edits))
         wrong = [after.error] if after.error else probe.wrong(before, after, own=True)
         if wrong:
-            without = f"that was tried and was not right ({wrong[0]})"
-            return _planned(tree, scope, _target(tree, scope), without)
+            tried = f"their own was tried and was not right ({wrong[0]})"
+            return _planned(tree, scope, _target(tree, scope), _left_out(tried))
     return plan
+
+
+def _left_out(reason: str) -> str:
+    return f"players keep the round's duration: {reason}; {EFFECT}"
 
 
 def _still_right(tree: SourceTree) -> None:
@@ -120,7 +127,7 @@ def _with_own_time(source: bytes) -> bool:
 
 
 def _planned(tree: SourceTree, scope: Scope, target: Target, without_own_time: str = "") -> Plan:
-    """All edits; those for a player's own time only when nothing says why they must be left out."""
+    """All edits; those for a player's own time only when no sentence says why they are left out."""
     plan = Plan()
     _convert(tree, scope, target, plan)
     _log(tree, scope, target, plan)
@@ -129,9 +136,10 @@ def _planned(tree: SourceTree, scope: Scope, target: Target, without_own_time: s
         helpers.append(field9._field9_whole_seconds)
     if target.text:
         helpers.append(field9._field9_text)
-    reason = without_own_time or _own_time(tree, scope, target, plan)
-    if reason:
-        plan.actions.append(f"players keep the round's duration: {reason}; {EFFECT}")
+    if not without_own_time and (reason := _own_time(tree, scope, target, plan)):
+        without_own_time = _left_out(reason)
+    if without_own_time:
+        plan.actions.append(without_own_time)
     else:
         helpers.append(field9._own_seconds)
     _import_logging(tree, target, plan)
@@ -658,9 +666,9 @@ def _in_front_of(
     round_name = place.store.value.value  # type: ignore[attr-defined]
     names = {one.value for one in _names(holder)} if holder is not None else set()
     at: cst.CSTNode = tree.statement(place.store.node)
-    if not names or round_name in _bound(tree, place.loop.body) or not isinstance(at, cst.SimpleStatementLine):
+    if holder is None or not names or tree.within(holder, cst.Call) or round_name in _bound(tree, place.loop.body):
         return None
-    if len(at.body) != 1 or names & _bound(tree, at):
+    if not isinstance(at, cst.SimpleStatementLine) or len(at.body) != 1 or names & _bound(tree, at):
         return None
     known = _bound_by(place.loop.target)
     while True:
@@ -714,7 +722,8 @@ def _changes(
         given = {argument.value.value for argument in call.args if isinstance(argument.value, cst.Name)}
         if given & names and called(call) not in _HARMLESS:
             return True
-        if called(call) in _FILLING and holder_of(call) is not None and names & {n.value for n in _names(call.func)}:
+        owner = call.func.value if isinstance(call.func, cst.Attribute) else None
+        if owner is not None and called(call) not in _READING and names & {one.value for one in _names(owner)}:
             return True
     return False
 
@@ -906,7 +915,7 @@ def prove_parser_field9(before: bytes, after: bytes) -> list[str]:
         raise Unproven(f"not proven by a run: neither the file nor its patched version can be run here: {new.error}")
     if new.error:
         raise Refusal(f"the parser ran before and does not run any more: {new.error}")
-    wrong = probe.wrong(old, new, own=_with_own_time(after))
+    wrong = probe.wrong(old, new, own=_with_own_time(after) or None)
     if wrong:
         raise Refusal("the patched parser was run and is not right: " + "; ".join(wrong))
     return [

@@ -95,6 +95,12 @@ def run(source: bytes) -> Run:
         return found
 
 
+def has_own_time(one: Run) -> bool:
+    """Whether a parser gives players their own time by itself, with eight fields too."""
+    found = one.cases.get("8 fields with own time") or {}
+    return all(found.get(guid) == seconds for guid, (_, _, seconds) in PLAYERS.items() if seconds is not None)
+
+
 def wrong(old: Run, new: Run, own: bool | None = None) -> list[str]:
     """What a patched parser gets wrong, as sentences.
 

@@ -117,6 +117,11 @@ PLACED = {
         "player = self.parse_player_line(line)\nif player:\n"
         '    player["dpm"] = player["damage_given"] * 60 / round_time_seconds\n    STORES'
     ),
+    "players at the end of a list": looped(
+        "player = self.parse_player_line(line)\nif player:\n    players.append(player)\n"
+        '    players[-1]["time_played_seconds"] = round_time_seconds\n'
+        '    player["dpm"] = player["damage_given"] * 60 / round_time_seconds'
+    ),
     "in a block of the loop over players": looped(
         'if round_time_seconds > 0:\n    player["time_played_seconds"] = round_time_seconds\n'
         'player["dpm"] = player["damage_given"] * 60 / round_time_seconds\nplayers.append(player)',
@@ -138,6 +143,17 @@ NOT_PLACED = {
     "on the line of its condition": looped(
         "player = self.parse_player_line(line)\nif player: player['time_played_seconds'] = round_time_seconds\n"
         'if player:\n    player["dpm"] = player["damage_given"] * 60 / 442\n    players.append(player)'
+    ),
+    "dpm before the list ends with the player": looped(
+        "player = self.parse_player_line(line)\nif player:\n"
+        '    player["dpm"] = player["damage_given"] * 60 / round_time_seconds\n'
+        '    players.append(player)\n    players[-1]["time_played_seconds"] = round_time_seconds'
+    ),
+    "a player that each look takes from the list": looped(
+        'rest.pop()["time_played_seconds"] = round_time_seconds',
+        "players = [p for p in map(self.parse_player_line, lines[1:]) if p]\nrest = list(players)\n"
+        "for one in players:\n    one['dpm'] = 0.0\n",
+        "while_ = list(players)\nfor _ in while_:",
     ),
     "the duration changes in the loop": looped("round_time_seconds = max(1, round_time_seconds)\n" + PARSED),
     "dpm in another loop": looped(PARSED).replace(
@@ -163,6 +179,18 @@ def test_without_a_certain_place_the_own_time_is_left_out(case: str) -> None:
     assert not old.error and not result.refused_reason
     assert b"_own_seconds" not in result.output and probe.wrong(old, probe.run(result.output), own=False) == []
     assert any("keep the round's duration" in a and "about double dpm" in a for a in result.actions)
+
+
+def test_players_who_have_their_own_time_keep_it() -> None:
+    """A parser that never used the round's duration for them."""
+    source = looped(PARSED).replace(
+        b'player["time_played_seconds"] = round_time_seconds',
+        b'player["time_played_seconds"] = round((player["objective_stats"]["time_played_minutes"] or 0) * 60) or round_time_seconds',
+    )
+    result = fix(source, ["parser-field9"])
+    new = probe.run(result.output)
+    assert not result.refused_reason and {guid: OWN[guid] or 441 for guid in OWN} == new.cases["ms with own time"]
+    assert "players have their own time already" in result.actions
 
 
 def test_the_time_of_the_player_before_is_caught() -> None:
