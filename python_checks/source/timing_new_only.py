@@ -16,6 +16,7 @@ from ansible_collections.slomix.timetracking.plugins.module_utils import timing_
 
 from python_checks.source.evaluate import Scope
 from python_checks.source.timing_flow import CALL, Decision, Flow, asked_too, asks, beside_flag, files, flag_in, sense
+from python_checks.source.timing_run import prove_by_running
 from python_checks.source.tree import Edits, Plan, Refusal, SourceTree, called, dedented, holder_of, key_of, tree_of
 
 HELPER = '''
@@ -592,4 +593,7 @@ def prove_timing_new_only(before: bytes, after: bytes) -> list[str]:
     ]
     if shown[0] != shown[1]:
         raise Refusal("looked for the displays of SHOW_TIMING_DUAL as they were, found another one")
-    return ["proven: the new display uses new values only, and SHOW_TIMING_DUAL decides what it decided before"]
+    runs = prove_by_running(tree_of(before).body, tree_of(after).body)
+    return [
+        f"proven: the new display uses new values only, and SHOW_TIMING_DUAL decides what it decided before ({runs})"
+    ]

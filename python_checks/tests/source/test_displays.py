@@ -253,3 +253,63 @@ def test_wrong_patches_are_caught(old: bytes, new: bytes) -> None:
     assert prove_timing_new_only(source, output) and old in output
     with pytest.raises(Refusal):
         prove_timing_new_only(source, output.replace(old, new))
+
+
+RUN = [
+    ("early_return", b"if _timing_new_only() and cell is not None:", b"if _timing_new_only():", "'coverage'"),
+    (
+        "early_return",
+        b'note = "" if cell.coverage >= 100 else " no-lua"\n            return f"',
+        b'return f"',
+        "'note'",
+    ),
+    ("early_return", b"(self.show_timing_dual or _timing_new_only())", b"self.show_timing_dual", "found none"),
+    ("early_return", b'f" dead {clock(cell.new_dead)}', b'f" dead {clock(time_dead_seconds)}', "found old ones"),
+    ("early_return", b"if self.show_timing_dual and cell is", b"if self.show_timing_dual or cell is", "another result"),
+    (
+        "embed_builder",
+        b"(self.show_timing_dual or _timing_new_only()) and self",
+        b"self.show_timing_dual and self",
+        "found none",
+    ),
+    (
+        "embed_builder",
+        b"(self.show_timing_dual or _timing_new_only()) and shadow",
+        b"(self.show_timing_dual or _timing_new_only())",
+        "another result",
+    ),
+    ("helpers", b"(self.dual or _timing_new_only())", b"self.dual", "found none"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "why"), RUN)
+def test_what_only_a_run_shows(file: str, old: bytes, new: bytes, why: str) -> None:
+    """Names alone called the first three of them proven."""
+    from python_checks.source.timing_run import prove_by_running
+    from python_checks.source.tree import Refusal
+
+    source = (DISPLAYS / f"{file}.py.txt").read_bytes()
+    output = fix(source, ["timing-new-only"]).output
+    assert "runs on stand-ins" in prove_by_running(source, output) and output.count(old) == 1
+    with pytest.raises(Refusal) as refused:
+        prove_by_running(source, output.replace(old, new, 1))
+    assert why in str(refused.value) and "by hand" in str(refused.value)
+
+
+NOT_RUN = {
+    "raises on stand-ins": ("    assert p.kind() == 'known'\n" + CELL, "raised AssertionError"),
+    "does not end": ("    while p:\n        pass\n" + CELL, "raised Stuck"),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_RUN)
+def test_what_cannot_be_run_is_not_called_proven(kind: str) -> None:
+    text, why = NOT_RUN[kind]
+    fixed = fix((FLAG + TEXT + text).encode(), ["timing-new-only"])
+    assert not fixed.changed and why in fixed.refused_reason and "by hand" in fixed.refused_reason
+
+
+def test_a_run_does_not_reach_the_machine(tmp_path: Path) -> None:
+    text = f"    open({str(tmp_path / 'left')!r}, 'w').write('')\n    os.mkdir({str(tmp_path / 'made')!r})\n"
+    assert fix((FLAG + TEXT + text + CELL).encode(), ["timing-new-only"]).changed
+    assert not list(tmp_path.iterdir())
