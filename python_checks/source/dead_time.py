@@ -20,6 +20,7 @@ from python_checks.source.tree import Plan, Refusal, SourceTree, called, holder_
 from python_checks.source.web_sql import capped_dead
 
 CAPPED = "time_dead_capped_seconds"
+_REST = "where the file's own sum is shown (time_dead_raw_seconds), it stays as recorded"
 
 
 def dead_time(tree: SourceTree, finder: Finder, at: cst.CSTNode, plan: Plan, sink: Sink) -> str:
@@ -105,7 +106,7 @@ def _cap(tree: SourceTree, finder: Finder, node: cst.BaseExpression, plan: Plan,
     inside = expression.removeprefix("_dead_seconds(").removesuffix(")")
     tree.insert_after(plan.edits, statement, [f"{start}_dead_seconds(", f"    {inside}", ")"])
     plan.actions.append(
-        f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time"
+        f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time; {_REST}"
     )
     return use
 
@@ -154,7 +155,7 @@ def _cap_loop(tree: SourceTree, finder: Finder, node: cst.Name, binding: Binding
     tree.insert_before(plan.edits, binding.node, [f"{CAPPED} = 0.0"])
     tree.insert_after(plan.edits, tree.statement(added[0]), [f"{CAPPED} += {expression}"])
     plan.actions.append(
-        f"line {tree.line(added[0])}: each round's dead time is also added up capped to the round's played time"
+        f"line {tree.line(added[0])}: each round's dead time is also added up capped to the round's played time; {_REST}"
     )
     return CAPPED
 
@@ -273,7 +274,7 @@ def _cap_column(tree: SourceTree, finder: Finder, dead: cst.Call, plan: Plan) ->
                 summand = f'_dead_seconds(60 * (r["{column}"] or 0), {played})'
                 tree.insert_after(plan.edits, statement, [f"{CAPPED} = sum({summand} for r in {tree.raw(rows[0])})"])
                 plan.actions.append(
-                    f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time"
+                    f"line {tree.line(statement)}: each round's dead time is also added up capped to the round's played time; {_REST}"
                 )
                 return CAPPED
     return ""
@@ -314,7 +315,7 @@ def _cap_query(tree: SourceTree, finder: Finder, node: cst.BaseExpression, plan:
         text = item.expression[: shift + before] + summand + item.expression[shift + len(match[0]) :]
         query.edit(plan.edits, end, end, f", {text} AS {name}")
         plan.actions.append(
-            f"line {tree.line(query.node)}: the query also sums each round's dead time capped to the round's played time"
+            f"line {tree.line(query.node)}: the query also sums each round's dead time capped to the round's played time; {_REST}"
         )
         read = tree.text(node).replace(key, name)
         return f"({read} or 0) * 60" if factor == 60 else read

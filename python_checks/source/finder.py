@@ -64,14 +64,28 @@ class Finder:
         (wanted,), factors = WANTED[what]
         found = self.candidates(at, wanted, factors)
         if not found:
+            lost = self._not_followed(at)
             raise NotInScope(
-                f"line {self.tree.line(at)}: looked for the {what} among the values in scope, found none that has its value; read it "
-                "from the query there",
+                f"line {self.tree.line(at)}: looked for the {what} among the values in scope, found none that has its value"
+                + (f" ({', '.join(lost[:8])} cannot be followed back to a query)" if lost else "")
+                + "; read it from the query there, or put the reference formulas there by hand",
                 sink,
                 what,
             )
         node, factor = found[0]
         return scaled(self.tree, node, factor)
+
+    def _not_followed(self, at: cst.CSTNode) -> list[str]:
+        """Accesses in scope that may well be it, and whose value is not known."""
+        lost = []
+        for node in self._in_scope(at):
+            parent = self.tree.parent(node)
+            if not isinstance(node, cst.Name) and not (isinstance(parent, cst.Call) and parent.func is node):
+                try:
+                    self.evaluator(self.players[0]).number(node)
+                except CannotEvaluate:
+                    lost.append(self.tree.text(node))
+        return lost
 
     def candidates(
         self,

@@ -14,6 +14,7 @@ import libcst as cst
 
 from python_checks.source import sqltext
 from python_checks.source.evaluate import Evaluator, Scope, class_of, is_constant
+from python_checks.source.querytext import queries
 from python_checks.source.tree import Refusal, SourceTree, called, holder_of, key_of, number_value, string_value
 
 KEYS = ("frag_potential", "survival_rate", "damage_efficiency")
@@ -68,7 +69,10 @@ def _split(tree: SourceTree) -> tuple[list[Sink], list[Sink]]:
     whole = [h for h in homes.values() if all(any(s.key == key and at is h for s, at in found) for key in KEYS)]
     if not whole:
         lines = ", ".join(f"{s.key} in line {tree.line(s.value)}" for s, _ in found)
-        raise Refusal(f"looked for one function or class that computes the three values, found several: {lines}")
+        raise Refusal(
+            f"looked for one function or class that computes the three values, found several: {lines}; let one of them compute all "
+            "three and run this again, or put the reference formulas there by hand"
+        )
     names = [h.name.value for h in whole if isinstance(h, (cst.FunctionDef, cst.ClassDef))]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -87,28 +91,92 @@ def _computed(tree: SourceTree) -> Iterator[tuple[Sink, cst.CSTNode]]:
         for one in tree.within(tree.module, cst.FunctionDef)
         if one.name.value in KEYS and class_of(tree, one) is not None and len(_parameters(one)) == 1
     }
+    shown = _shown_properties(tree)
+    keys = {id(one): one.name.value for one in methods.values()} | {id(one): key for key, (_, one) in shown.items()}
+    handed_on = {id(value) for value, _ in shown.values()}
     for node in tree.nodes:
-        if isinstance(node, cst.FunctionDef) and node in methods.values():
+        if isinstance(node, cst.FunctionDef) and id(node) in keys:
             returns = [
                 r.value for r in tree.within(node, cst.Return) if tree.function(r) is node and r.value is not None
             ]
             values = [value for value in returns if not is_constant(without_rounding(value)[0])]
             home = class_of(tree, node)
-            if values and home is not None and not passes_on(tree, node.name.value, values[-1]):
+            key = keys[id(node)]
+            if values and home is not None and not passes_on(tree, key, values[-1]):
                 inside = [d.digits for d in (rounding(tree, value) for value in values) if d is not None]
                 core, around = inside_rounding(tree, values[-1])
                 if len(returns) > 1:
-                    yield Sink(node.name.value, values[-1], core, max(inside, default=None), node), home
+                    yield Sink(key, values[-1], core, max(inside, default=None), node), home
                 else:
-                    yield Sink(node.name.value, values[-1], core, around), home
+                    yield Sink(key, values[-1], core, around), home
             continue
         key, value = _keyed(node)
         if isinstance(value, cst.Lambda):
             value = value.body
-        if key in KEYS and value is not None and not is_constant(value) and not passes_on(tree, key, value):
+        if key not in KEYS or value is None or is_constant(value) or id(value) in handed_on:
+            continue
+        if not passes_on(tree, key, value):
             core, digits = inside_rounding(tree, value)
             inner = rounding(tree, core) if digits is None else None
             yield Sink(key, value, core, inner.digits if inner else digits), tree.function(value)
+
+
+def _shown_properties(tree: SourceTree) -> dict[str, tuple[cst.BaseExpression, cst.FunctionDef]]:
+    """Where a response shows ``t.fp`` under the key: the value and the property ``fp``, by key. Empty unless all three are properties
+    of one class, read from one name, and nothing else in the file has those names."""
+    by_root: dict[tuple[int, str], dict[str, tuple[cst.BaseExpression, str]]] = {}
+    for node in tree.nodes:
+        key, value = _keyed(node)
+        core = inside_rounding(tree, value)[0] if key in KEYS and value is not None else None
+        if value is not None and isinstance(core, cst.Attribute) and isinstance(core.value, cst.Name):
+            found = by_root.setdefault((id(tree.function(value)), core.value.value), {})
+            if key in found:
+                return {}
+            found[key] = value, core.attr.value
+    whole = [one for one in by_root.values() if len(one) == len(KEYS)]
+    if len(whole) != 1:
+        return {}
+    names = {name for _, name in whole[0].values()}
+    named = [one for one in tree.within(tree.module, cst.FunctionDef) if one.name.value in names]
+    properties = {one.name.value: one for one in named if _is_property(one)}
+    owners = {id(class_of(tree, one)) for one in named}
+    owner = class_of(tree, named[0]) if named else None
+    if not (len(named) == len(names) == len(properties) == len(KEYS) and len(owners) == 1 and owner is not None):
+        return {}
+    if not any(
+        isinstance(call.func, cst.Name) and called(call) == owner.name.value
+        for call in tree.within(tree.module, cst.Call)
+    ):
+        return {}
+    if _given_elsewhere(tree, names, {id(value) for value, _ in whole[0].values()}):
+        return {}
+    others = [
+        one for one in tree.within(owner, cst.FunctionDef) if one.name.value in KEYS and one.name.value not in names
+    ]
+    return {} if others else {key: (value, properties[name]) for key, (value, name) in whole[0].items()}
+
+
+def _given_elsewhere(tree: SourceTree, names: set[str], shown: set[int]) -> bool:
+    """Whether a field, an attribute, a keyword (but those ``shown``) or a query's column has one of the names."""
+    for node in tree.nodes:
+        given: cst.CSTNode | None = None
+        if isinstance(node, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign)):
+            given = node.target
+        elif isinstance(node, cst.Arg) and id(node.value) not in shown:
+            given = node.keyword
+        if given is not None and (getattr(given, "value", None) in names or key_of(given) in names):
+            return True
+    return any(re.search(rf"\b(?:{'|'.join(names)})\b", one.text) for one in queries(tree))
+
+
+def _is_property(function: cst.FunctionDef) -> bool:
+    """Whether a method is a plain property."""
+    marks = [one.decorator.value for one in function.decorators if isinstance(one.decorator, cst.Name)]
+    return (
+        len(function.decorators) == 1
+        and marks in (["property"], ["cached_property"])
+        and len(_parameters(function)) == 1
+    )
 
 
 def _parameters(function: cst.FunctionDef) -> Sequence[cst.Param]:

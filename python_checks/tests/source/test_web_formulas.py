@@ -272,3 +272,54 @@ def test_comments_on_the_old_values_are_named() -> None:
     wanted.append(wanted[0] + 1)
     assert [int(one.split()[1].strip(":")) for one in told] == wanted
     assert all("survival_rate" in one for one in told)
+
+
+SHOWN = DATA / "web/shown_properties.py.txt"
+
+
+@pytest.mark.parametrize("named", [b"push", b"frag_potential"], ids=["own names", "one is named as the key"])
+def test_properties_are_found_by_what_the_response_shows(named: bytes) -> None:
+    """A property that bears the key's name is no rival of two that do not."""
+    source = SHOWN.read_bytes().replace(b"push", named)
+    result = fix(source, ["web-formulas"])
+    assert result.changed, result.refused_reason
+    for call in (
+        b"return _frag_potential(self.dealt",
+        b"return _damage_efficiency(self.dealt",
+        b"return _survival_rate(",
+    ):
+        assert call in result.output
+    told = " ".join(result.actions)
+    assert '\'"""Ten minutes between two deaths are 100."""\' was written about the old survival_rate' in told
+    assert "is shown (time_dead_raw_seconds), it stays as recorded" in told
+    wrong = result.output.replace(
+        b"_frag_potential(self.dealt, self.seconds", b"_frag_potential(self.dealt, self.seconds / 60"
+    )
+    assert wrong != result.output and {one.key for one in disagreements(wrong, 600)} == {"frag_potential"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"p.kills, p.deaths,", b"p.kills, p.deaths, p.kills AS push,"),
+        (b'    name: str = ""\n', b'    name: str = ""\n    alive: float = 0\n'),
+        (b"Line()).add(row)", b"Other()).add(row)"),
+        (
+            b"    for guid, line in",
+            b"    for guid, other in lines.items():\n        other.share = 1\n    for guid, line in",
+        ),
+    ],
+    ids=["a column", "a field", "another class", "assigned"],
+)
+def test_properties_that_may_not_be_what_is_shown_are_refused(old: bytes, new: bytes) -> None:
+    source = SHOWN.read_bytes().replace(old, new)
+    assert source != SHOWN.read_bytes() and fix(source, ["web-formulas"]).refused_reason
+
+
+def test_a_refusal_says_what_could_not_be_followed() -> None:
+    """The damage is in scope as ``line.dealt``; saying that there is none would send people to the wrong place."""
+    source = SHOWN.read_bytes().replace(b"round(line.share, 2)", b"round(line.dealt / (line.dealt + line.taken), 2)")
+    for old, new in ((b"line.push", b"line.kills * 10"), (b"line.alive", b"line.deaths * 10")):
+        source = source.replace(old, new)
+    reason = fix(source, ["web-formulas"]).refused_reason
+    assert "looked for the damage given" in reason and "line.dealt" in reason and "cannot be followed" in reason
