@@ -80,7 +80,8 @@ class Finder:
         lost = []
         for node in self._in_scope(at):
             parent = self.tree.parent(node)
-            if not isinstance(node, cst.Name) and not (isinstance(parent, cst.Call) and parent.func is node):
+            calls = isinstance(parent, cst.Decorator) or (isinstance(parent, cst.Call) and parent.func is node)
+            if not isinstance(node, cst.Name) and not calls:
                 try:
                     self.evaluator(self.players[0]).number(node)
                 except CannotEvaluate:
