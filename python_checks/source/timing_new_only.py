@@ -49,7 +49,8 @@ def _displays(tree: SourceTree) -> tuple[list[timing_probe.Branch], list[timing_
     telling = [branch for branch in found.branches if branch.file == "" and (branch.on or branch.off)]
     shown = [branch for branch in telling if set(branch.on) == {"old", "new"} and branch.off in (("old",), ())]
     beside = [branch for branch in telling if branch.on == ("new",) and not branch.off]
-    if not shown and len(telling) != 1:
+    _require_read(tree, bool(shown) or (len(telling) == 1 and not beside))
+    if not shown and (len(telling) != 1 or beside):
         lines = ", ".join(str(branch.line) for branch in telling) or "no line"
         raise Refusal(
             f"looked for one display of timing values that SHOW_TIMING_DUAL decides, found {len(telling)} ({lines}; {found.reason}); "
@@ -62,6 +63,32 @@ def _displays(tree: SourceTree) -> tuple[list[timing_probe.Branch], list[timing_
                 f"{' and '.join(one.on) or 'none'} and {' and '.join(one.off) or 'none'}; give that place its third display by hand"
             )
     return shown, beside
+
+
+def _require_read(tree: SourceTree, found: bool) -> None:
+    """Raise Refusal when the flag is asked for in a way that is not read, and no display was found, or it decides new values."""
+    decided = [one for one in tree.nodes if isinstance(one, (cst.If, cst.IfExp)) and asks(tree, one.test)]
+    unread = [one for one in decided if sense(tree, one.test) is None]
+    telling = [
+        one for one in unread if any(timing_probe.kind_of(name) == timing_probe.NEW for name in _behind(tree, one))
+    ]
+    if unread and (telling or not found):
+        places = ", ".join(f"line {tree.line(one)}: {tree.raw(one.test)!r}" for one in telling or unread)
+        raise Refusal(
+            f"looked for a display of timing values under `flag`, `not flag` or `flag and more`, found {places}; write `if flag and more:` "
+            "around the dual display with the old one behind it (`if not flag or p is None: return old` is `if flag and p is not None: "
+            "return both`), or give that place its third display by hand"
+        )
+
+
+def _behind(tree: SourceTree, node: Decision) -> set[str]:
+    """Names and keys below a decision, and behind it in its block."""
+    block = tree.parent(node)
+    parts: list[cst.CSTNode] = [node]
+    if isinstance(block, (cst.IndentedBlock, cst.Module)):
+        parts = list(block.body[next(i for i, one in enumerate(block.body) if one is node) :])
+    texts = [tree.raw(s).strip("\"'") for part in parts for s in tree.within(part, cst.SimpleString)]
+    return {name.value for part in parts for name in tree.within(part, cst.Name)} | set(texts)
 
 
 def plan_timing_new_only(tree: SourceTree) -> Plan:
@@ -401,14 +428,14 @@ def _not_known(tree: SourceTree, values: _Values, node: cst.If, rest: Sequence[c
     last = node.body.body[-1]
     if node.orelse is None and not _leaves(last) and any(isinstance(one, cst.Return) for one in tree.below(node.body)):
         return (
-            f"line {line}: looked for a dual display that leaves from the if on the flag, found one that leaves from a further condition "
-            f"inside of it (line {tree.line(last)}); ask for both in one if (`if flag and more:`), or give that place its third display by "
-            "hand"
+            f"line {line}: looked for a dual display that leaves from the if on the flag, found one that leaves from a condition inside "
+            f"of it (line {tree.line(last)}); set what that needs in front and ask for both in one if (`if flag and more:`), or give "
+            "that place its third display by hand"
         )
     names = sorted({name for one in off for name in values.names(one) if _concept(name)})
     return (
         f"line {line}: looked for old values where the flag is off, found {', '.join(names) or 'no timing value'}, which "
-        f"{'are' if len(names) > 1 else 'is'} not known as old by name; rename (old_dead, old_denied, as in p.old_dead), or give that "
+        f"{'are' if len(names) > 1 else 'is'} not known as old by name; rename here what shows it (old_dead, old_denied), or give that "
         "place its third display by hand"
     )
 

@@ -398,15 +398,13 @@ def prove_by_running(before: bytes, after: bytes) -> str:
     """How many runs showed that the patched displays are right. Raises Refusal at the first that is not, or cannot be run."""
     held = held_names(before)
     old, new = Program(before.decode("utf-8"), held), Program(after.decode("utf-8"), held)
-    displays = [
-        name for name, words in new.mentioned.items() if timing_probe.NEW_ONLY_CALL in words and _shows(old, name)
-    ]
     reached = {name for name, words in new.mentioned.items() if timing_probe.NEW_ONLY_CALL in words or words & held}
-    while (
-        more := {name for name, words in new.mentioned.items() if words & {one.rpartition(".")[2] for one in reached}}
-        - reached
-    ):
-        reached |= more
+    displays = [name for name in reached if _shows(old, name)]
+    size = 0
+    while len(reached) > size:
+        # Who calls them shows what they show.
+        size, short = len(reached), {one.rpartition(".")[2] for one in reached}
+        reached |= {name for name, words in new.mentioned.items() if words & short}
     count = 0
     with warnings.catch_warnings():
         # A coroutine that a stand-in was given is awaited by nobody.

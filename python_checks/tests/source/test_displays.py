@@ -201,6 +201,38 @@ NOT_RIGHT = {
 }
 
 
+NOT_RIGHT |= {
+    "old values that no name tells": (
+        "def text(p, dead):\n    if SHOW_TIMING_DUAL and p:\n        return f'{p.old_dead} / {p.new_dead}'\n    return f'{dead}'\n",
+        "found dead, which is not known as old by name; rename",
+    ),
+    "nested": (
+        TEXT
+        + "    if SHOW_TIMING_DUAL:\n        if p:\n            return f'{p.old_dead} / {p.new_dead}'\n    return f'{old_dead}'\n",
+        "line 4: looked for a dual display that leaves from the if on the flag, found one that leaves from a condition inside of it",
+    ),
+    "an inverted condition with more": (
+        TEXT
+        + "    if not SHOW_TIMING_DUAL or p is None:\n        return f'{old_dead}'\n    return f'{p.old_dead} / {p.new_dead}'\n",
+        "found line 4: 'not SHOW_TIMING_DUAL or p is None'; write `if flag and more:`",
+    ),
+    "one of two displays is not read": (
+        TEXT
+        + CELL
+        + "def more(p, old_dead):\n    if not SHOW_TIMING_DUAL or p is None:\n        return f'{old_dead}'\n"
+        "    return f'{p.old_dead} / {p.new_dead}'\n",
+        "found line 8: 'not SHOW_TIMING_DUAL or p is None'; write `if flag and more:`",
+    ),
+    "one of two displays has old values that no name tells": (
+        TEXT
+        + CELL
+        + "def more(p, dead):\n    if SHOW_TIMING_DUAL and p:\n        return f'O {dead} / N {p.new_dead}'\n"
+        "    return f'{dead}'\n",
+        "looked for new values alone in more where nothing is None, found old ones",
+    ),
+}
+
+
 @pytest.mark.parametrize("kind", NOT_RIGHT)
 def test_what_would_not_be_right_is_refused(kind: str) -> None:
     text, why = NOT_RIGHT[kind]
