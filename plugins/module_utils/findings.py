@@ -148,7 +148,13 @@ def _decide(check: Mapping[str, Any], record: Record) -> Finding:
         return no_data(check, outcome.found, "NO_DATA")
     if state == "between":
         return Finding("inconclusive", "BETWEEN", outcome.found, required_of(check, outcome), 1)
-    return Finding(state, "" if state == "pass" else "MISSED", outcome.found, required_of(check, outcome), 1)
+    advice = _after_fail(check) if state == "fail" else ()
+    return Finding(state, "" if state == "pass" else "MISSED", outcome.found, required_of(check, outcome), 1, advice=advice)
+
+
+def _after_fail(check: Mapping[str, Any]) -> Tuple[str, ...]:
+    """What settles nothing once it has failed needs another advice than what was merely not seen yet."""
+    return (str(check["next_fail"]),) if check.get("next_fail") else ()
 
 
 def _decide_sample(check: Mapping[str, Any], row: Any, root: Any) -> Tuple[str, Outcome]:
@@ -210,7 +216,7 @@ def _weigh_rows(
     required = f"{needed} {unit} with: {required_of(check, next((outcome for _, outcome in final.values()), None))}"
     extra = tuple(excluded)
     if tally["fail"] > int(check.get("fail_limit", 0)):
-        return Finding("fail", "MISSED", f"{found}; {failed[0]}", required, len(final), extra)
+        return Finding("fail", "MISSED", f"{found}; {failed[0]}", required, len(final), extra, _after_fail(check))
     if unsure:
         return _policy(check, Finding("inconclusive", "NO_DATA", f"{found}; {unsure[0]}", required, len(final), extra))
     if missing > 0:

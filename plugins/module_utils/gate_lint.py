@@ -39,6 +39,7 @@ CHECK_KEYS = frozenset(
         "no_data_reason",
         "required",
         "next",
+        "next_fail",
         "good",
         "mutants",
         "evidence_ttl_d",

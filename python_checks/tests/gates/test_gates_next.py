@@ -81,7 +81,7 @@ def texts(value: Any, *keys: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", GATES)
 def test_the_commands_of_a_gate_are_whole(name: str, root: Path) -> None:
-    found = list(texts(files.load_gate(name)["checks"], "next", "why"))
+    found = list(texts(files.load_gate(name)["checks"], "next", "next_fail", "why"))
     assert found
     for one in found:
         rest = advice.COMMAND.sub("", one)
@@ -214,6 +214,15 @@ def test_why_a_row_does_not_count_stands_in_front_of_what_to_do() -> None:
         now=NOW,
     )
     assert two.next.startswith("1 more") is False and two.next == "play one R1 and R2 on the same map"
+
+
+def test_a_fail_that_playing_does_not_settle_says_so() -> None:
+    lost = {"loaded_unix": 900, "pairs": [pair(1, r2_links=0)]}
+    for fields, wanted in (({}, "play one R1 and R2 on the same map"), ({"next_fail": "lead it back"}, "lead it back")):
+        found = judge(gate(**fields), [step(1, "1.7/verify/pairs", lost)], now=NOW)
+        assert (found.verdict, found.next) == ("fail", wanted)
+        seen = judge(gate(**fields), [step(1, "1.7/verify/pairs", {"loaded_unix": 900, "pairs": []})], now=NOW)
+        assert (seen.verdict, seen.next) == ("inconclusive", "play one R1 and R2 on the same map")
 
 
 def test_nothing_recorded_leads_to_the_phase_or_to_play() -> None:
