@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
+from collections.abc import Iterator
 
 import libcst as cst
 from ansible_collections.slomix.timetracking.plugins.module_utils import timing_probe
@@ -88,6 +90,9 @@ class Flow:
     def __init__(self, tree: SourceTree, scope: Scope, shown: list[Decision], inside: list[Decision]) -> None:
         self.tree, self.scope = tree, scope
         self.shown, self.asked = shown, list(inside)
+        self.given: list[tuple[str, str]] = []
+        """(parameter, function) of values that come from outside of the file."""
+        self._keys = 0
         self._inside: set[int] = set()
         self._seen: set[tuple[str, int]] = set()
 
@@ -117,7 +122,14 @@ class Flow:
                 if one.value in held_names(self.tree.body):
                     self._flag_within(one, node)
                 else:
+                    # A key that something is looked up by says nothing of where that comes from.
+                    key = any(isinstance(h, (cst.Arg, cst.Index)) for h in self._holders(one, node))
+                    self._keys += key
                     self._name(one.value, one)
+                    self._keys -= key
+
+    def _holders(self, one: cst.CSTNode, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        return itertools.takewhile(lambda holder: holder is not self.tree.parent(node), self.tree.ancestors(one))
 
     def _is_label(self, name: cst.Name) -> bool:
         parent = self.tree.parent(name)
@@ -162,7 +174,10 @@ class Flow:
             if not found:
                 self._name(name, function)
         elif id(function) in self._inside:
-            for call in self.scope.calls(function.name.value):
+            calls = self.scope.calls(function.name.value)
+            if not calls and not self._keys and function.name.value != "__init__":
+                self.given.append((name, function.name.value))
+            for call in calls:
                 given = _argument(call, name, index, function)
                 if given is not None and self.tree.function(call) is not function:
                     self.follow(given)

@@ -40,7 +40,7 @@ _GUARDS = (
     cst.BaseComp,
 )
 _LEAVING = (cst.Return, cst.Raise, cst.Continue, cst.Break, cst.Assert)
-_NOTE = re.compile(r"note|no_?lua|partial|fallback", re.IGNORECASE)
+_NOTE = re.compile(r"note|no[-_ ]?lua|partial|fallback", re.IGNORECASE)
 
 
 def _displays(tree: SourceTree) -> tuple[list[timing_probe.Branch], list[timing_probe.Branch]]:
@@ -126,6 +126,10 @@ def plan_timing_new_only(tree: SourceTree) -> Plan:
         values.require_all_shown()
         more = beside_flag(tree, node.test)
         flow.reach(node)
+        if branch.off and not values.noted and _NOTE.search(_dual_text(tree, node)):
+            plan.actions.append(
+                f"line {branch.line}: what both displays say about missing Lua rows is not in the new one; add it by hand"
+            )
         for source in (*more, *values.sources):
             flow.follow(source)
         plan.actions.append(
@@ -143,9 +147,24 @@ def plan_timing_new_only(tree: SourceTree) -> Plan:
             f"line {tree.line(decision)}: decided with {timing_probe.NEW_ONLY_KEY}=true as for both displays, for the new values come "
             "by it"
         )
+    for name, function in flow.given:
+        plan.actions.append(
+            f"{name} of {function}() comes from another file: see that it is fetched there with {timing_probe.NEW_ONLY_KEY}=true too"
+        )
     tree.insert_helpers(plan.edits, dedented(HELPER))
     plan.actions.append(f"with {timing_probe.NEW_ONLY_KEY} unset or anything else the display is as before")
     return plan
+
+
+def _dual_text(tree: SourceTree, node: Decision) -> str:
+    """The text of the dual display."""
+    if not _negated(node.test):
+        return tree.raw(node.body)
+    if node.orelse is not None:
+        return tree.raw(node.orelse)
+    block = tree.parent(node)
+    rest = block.body if isinstance(block, (cst.IndentedBlock, cst.Module)) else ()
+    return "".join(tree.raw(one) for one in rest if tree.span(one)[0] > tree.span(node)[0])
 
 
 def _node_at(tree: SourceTree, branch: timing_probe.Branch) -> Decision:
@@ -189,6 +208,7 @@ class _Values:
         self.scope = Scope(tree)
         self.used: set[str] = set()
         self.shown: set[str] = set()
+        self.noted = False
         self.sources: list[cst.CSTNode] = []
         """Expressions of the file that the new display uses."""
         on: list[cst.CSTNode] = [node.body, *([node.orelse] if node.orelse is not None else [])]
@@ -387,6 +407,7 @@ def _expression(tree: SourceTree, node: cst.IfExp, values: _Values, plan: Plan) 
         values.require_bound(tree.raw(note), note, node)
         text = _with_note(tree, text, off, note)
         values.sources.append(note)
+        values.noted = True
     plan.edits.wrap(*tree.span(node), f"({text} if {_condition(tree, node)} else ".encode(), b")")
 
 
@@ -527,6 +548,7 @@ def _copied(
     noted = taking[-1] if taking else None
     pieces = []
     if note is not None and noted is not None:
+        values.noted = True
         copied = _sets_note(tree, node, note, on, values)
         values.sources += [one.value for line in copied for one in tree.within(line, cst.Assign)] or [note]
         pieces = [_moved(tree, one, tree.raw(one), indent) for one in copied]

@@ -268,6 +268,25 @@ def test_the_fetch_is_done_for_the_new_setting_too(kind: str, monkeypatch: pytes
             assert loaded(fixed.output)["text"](bot, 90) == loaded(source)["text"](bot, 90)
 
 
+def test_values_from_another_file_are_named() -> None:
+    fixed = fix((FLAG + TEXT + CELL).encode(), ["timing-new-only"])
+    assert any(one.startswith("p of text() comes from another file") for one in fixed.actions)
+    fixed = fix(
+        (FLAG + TEXT + CELL + "def all_of(bot):\n    return text(bot.fetch(), 1)\n").encode(), ["timing-new-only"]
+    )
+    assert fixed.changed and not any("p of text()" in one for one in fixed.actions)
+
+
+def test_the_note_is_taken_along_or_missed_aloud() -> None:
+    told = "is not in the new one; add it by hand"
+    taken = TEXT + CELL.replace("{p.new_dead}", '{p.new_dead}{" no-lua" if p.missing else ""}')
+    fixed = fix((FLAG + taken).encode(), ["timing-new-only"])
+    assert b"""return f'{p.new_dead}{" no-lua" if p.missing else ""}'""" in fixed.output
+    assert not any(told in one for one in fixed.actions)
+    fixed = fix((DISPLAYS / "helpers.py.txt").read_bytes(), ["timing-new-only"])
+    assert fixed.changed and any(told in one for one in fixed.actions)
+
+
 MUTANTS = [
     (b"entry.new_denied_seconds)} denied", b"entry.old_denied_seconds)} denied"),
     (b" if _timing_new_only() else (", b" if not _timing_new_only() else ("),
