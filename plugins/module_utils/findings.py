@@ -149,7 +149,9 @@ def _decide(check: Mapping[str, Any], record: Record) -> Finding:
     if state == "between":
         return Finding("inconclusive", "BETWEEN", outcome.found, required_of(check, outcome), 1)
     advice = _after_fail(check) if state == "fail" else ()
-    return Finding(state, "" if state == "pass" else "MISSED", outcome.found, required_of(check, outcome), 1, advice=advice)
+    return Finding(
+        state, "" if state == "pass" else "MISSED", outcome.found, required_of(check, outcome), 1, advice=advice
+    )
 
 
 def _after_fail(check: Mapping[str, Any]) -> Tuple[str, ...]:
