@@ -290,6 +290,10 @@ class _Prepared(ast.NodeTransformer):
         return node
 
 
+def _is_asked(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and _last(node.func) == timing_probe.NEW_ONLY_CALL
+
+
 def _parsed(text: str) -> ast.stmt:
     return ast.parse(text).body[0]
 
@@ -333,6 +337,8 @@ class Program:
         self.mentioned = {name: {_word(one) for one in ast.walk(node)} - {""} for name, node in self.functions.items()}
         names = {one.id for one in ast.walk(module) if isinstance(one, ast.Name)} - set(_BUILTINS)
         kept = [one for one in module.body if isinstance(one, (*_FUNCTIONS, ast.ClassDef)) or _is_literal(one)]
+        self.asked = sum(_is_asked(one) for one in ast.walk(module))
+        self.runnable = sum(_is_asked(one) for node in self.functions.values() for one in ast.walk(node))
         self.called = frozenset(_last(one.func) for one in ast.walk(module) if isinstance(one, ast.Call))
         self.imported = names | {
             (one.asname or one.name).partition(".")[0]
@@ -400,6 +406,11 @@ def prove_by_running(before: bytes, after: bytes) -> str:
     old, new = Program(before.decode("utf-8"), held), Program(after.decode("utf-8"), held)
     reached = {name for name, words in new.mentioned.items() if timing_probe.NEW_ONLY_CALL in words or words & held}
     displays = [name for name in reached if _shows(old, name)]
+    if not displays or new.asked != new.runnable:
+        raise Refusal(
+            f"looked for the display in functions and methods of the file's top level, which can be run to see that it is right, found it "
+            f"elsewhere{_BY_HAND}"
+        )
     size = 0
     while len(reached) > size:
         # Who calls them shows what they show.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -351,6 +352,19 @@ NOT_RUN = {
     "raises on stand-ins": ("    assert p.kind() == 'known'\n" + CELL, "raised AssertionError"),
     "does not end": ("    while p:\n        pass\n" + CELL, "raised Stuck"),
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if True:\n" + textwrap.indent(TEXT + CELL, "    "),
+        "p, old_dead = make()\nif SHOW_TIMING_DUAL:\n    shown = f'{p.old_dead} / {p.new_dead}'\nelse:\n    shown = f'{old_dead}'\n",
+        "class A:\n    class B:\n" + textwrap.indent(TEXT + CELL, "        "),
+    ],
+)
+def test_a_display_that_no_run_reaches_is_not_called_proven(text: str) -> None:
+    fixed = fix((FLAG + text).encode(), ["timing-new-only"])
+    assert not fixed.changed and "elsewhere; give that place its third display by hand" in fixed.refused_reason
 
 
 @pytest.mark.parametrize("kind", NOT_RUN)
