@@ -3,18 +3,24 @@
 Names say what a display ought to show; only running it says that it does. Every name from outside of the file is a stand-in:
 it can be called, awaited, read and counted with, and what it is given is written down. A value is known by its name as old or
 new, so changing all old ones must leave the new display as it is, and changing the new ones must change it. Each name of a
-function is None once, for displays fall over on the player without Lua rows. Nothing is imported; builtins that reach the
-machine are missing.
+function is None once, for displays fall over on the player without Lua rows. Nothing is imported, builtins that reach the
+machine are missing, and it all happens in a process of its own, so that a file nobody knows can neither hang nor fill this one.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
+import json
+import os
+import resource
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils import timing_probe
@@ -27,6 +33,9 @@ _BUILTINS = {name: value for name, value in vars(builtins).items() if name not i
 _KEPT_DECORATORS = {"staticmethod", "classmethod", "property"}
 _LOGGED = {"debug", "info", "warning", "error", "exception", "critical", "print"}
 _STEPS = 20_000
+TIME_LIMIT_S = 60
+_MEMORY_BYTES = 1024 * 1024 * 1024
+_ROOT = Path(__file__).resolve().parents[2]
 _BY_HAND = "; give that place its third display by hand"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -402,8 +411,51 @@ def _word(node: ast.AST) -> str:
 
 def prove_by_running(before: bytes, after: bytes) -> str:
     """How many runs showed that the patched displays are right. Raises Refusal at the first that is not, or cannot be run."""
-    held = held_names(before)
-    old, new = Program(before.decode("utf-8"), held), Program(after.decode("utf-8"), held)
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": os.pathsep.join(
+            [str(_ROOT), str(_ROOT / ".collections"), *(path for path in sys.path if path.endswith("site-packages"))]
+        ),
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "python_checks.source.timing_run"],
+            input=json.dumps([before.decode("utf-8"), after.decode("utf-8")]),
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
+            cwd=_ROOT,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as slow:
+        raise Refusal(f"the patched display did not end on stand-ins within {TIME_LIMIT_S} s{_BY_HAND}") from slow
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise Refusal(f"the patched display could not be run on stand-ins ({last}){_BY_HAND}")
+    answer = json.loads(done.stdout)
+    if answer["refused"]:
+        raise Refusal(answer["refused"])
+    return str(answer["proven"])
+
+
+def main() -> int:
+    """The process: both versions in, what was found out."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    before, after = json.load(sys.stdin)
+    answer, sys.stdout = sys.stdout, sys.stderr
+    try:
+        found = {"proven": _run_all(before, after), "refused": ""}
+    except Refusal as refusal:
+        found = {"proven": "", "refused": str(refusal)}
+    json.dump(found, answer)
+    return 0
+
+
+def _run_all(before: str, after: str) -> str:
+    held = held_names(before.encode())
+    old, new = Program(before, held), Program(after, held)
     reached = {name for name, words in new.mentioned.items() if timing_probe.NEW_ONLY_CALL in words or words & held}
     displays = [name for name in reached if _shows(old, name)]
     if not displays or new.asked != new.runnable:
@@ -460,3 +512,7 @@ def _judge(old: Program, new: Program, name: str, none: str, empty: bool, displa
         if telling and display and run(new, dual, True, timing_probe.OLD) != only:
             raise Refusal(f"looked for new values alone in {where}, found old ones{_BY_HAND}")
     return 9 if telling else 5
+
+
+if __name__ == "__main__":
+    sys.exit(main())

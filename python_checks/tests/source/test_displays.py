@@ -378,3 +378,22 @@ def test_a_run_does_not_reach_the_machine(tmp_path: Path) -> None:
     text = f"    open({str(tmp_path / 'left')!r}, 'w').write('')\n    os.mkdir({str(tmp_path / 'made')!r})\n"
     assert fix((FLAG + TEXT + text + CELL).encode(), ["timing-new-only"]).changed
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [(b"number = 9 ** 9 ** 9", "did not end"), (b"room = [0] * 10**9", "another result")],
+)
+def test_a_display_can_neither_hang_nor_fill_the_controller(
+    line: bytes, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from python_checks.source import timing_run
+    from python_checks.source.tree import Refusal
+
+    monkeypatch.setattr(timing_run, "TIME_LIMIT_S", 5)
+    source = (DISPLAYS / "early_return.py.txt").read_bytes()
+    output = fix(source, ["timing-new-only"]).output
+    at = output.index(b"        if _timing_new_only() and")
+    with pytest.raises(Refusal) as refused:
+        timing_run.prove_by_running(source, output[:at] + b"        " + line + b"\n" + output[at:])
+    assert why in str(refused.value)
