@@ -26,6 +26,7 @@ from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils.leftovers import own_folder
 
+from python_checks import own_process
 from python_checks.lua.finding import Finding
 from python_checks.lua.interpreters import INTERPRETERS, compile_errors
 from python_checks.lua.judge import compare, fault_fired, judge, kind_of
@@ -44,7 +45,6 @@ WEBHOOK_MATCHES = ("completed", "pause_one", "surrender", "hostile_names", SIXTE
 FAULTS = ("build", "send")
 DEFAULT_TIMEOUT_S = 120.0
 STAGE_PREFIX = "rollout-stage-"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -196,11 +196,6 @@ def _stage(file: RehearsalFile, interpreter: str, matches: tuple[str, ...], time
     faults = ("", *FAULTS) if kind_of(file.source, ()) == "webhook" else ("",)
     probe = probe_for(file.source) if not all(compile_errors(file.source).values()) else b""
     job = Job(file.name, file.source, interpreter, matches, faults, probe)
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "LC_ALL": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join([str(_ROOT), *(p for p in sys.path if p.endswith("site-packages"))]),
-    }
     try:
         # A killed stage cannot tidy up, and what it plays may hold a webhook's URL.
         with own_folder(tempfile.gettempdir(), STAGE_PREFIX) as folder:
@@ -209,8 +204,8 @@ def _stage(file: RehearsalFile, interpreter: str, matches: tuple[str, ...], time
                 input=json.dumps(to_json(job)).encode(),
                 capture_output=True,
                 timeout=timeout_s,
-                cwd=_ROOT,
-                env={**environment, "TMPDIR": folder},
+                cwd=own_process.ROOT,
+                env={**own_process.environment(), "TMPDIR": folder},
                 check=False,
             )
     except subprocess.TimeoutExpired:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import builtins
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -20,11 +19,11 @@ import warnings
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.slomix.timetracking.plugins.module_utils import timing_probe
 
+from python_checks import own_process
 from python_checks.source.timing_flow import held_names
 from python_checks.source.tree import Refusal
 
@@ -35,7 +34,6 @@ _LOGGED = {"debug", "info", "warning", "error", "exception", "critical", "print"
 _STEPS = 20_000
 TIME_LIMIT_S = 60
 _MEMORY_BYTES = 1024 * 1024 * 1024
-_ROOT = Path(__file__).resolve().parents[2]
 _BY_HAND = "; give that place its third display by hand"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -411,13 +409,6 @@ def _word(node: ast.AST) -> str:
 
 def prove_by_running(before: bytes, after: bytes) -> str:
     """How many runs showed that the patched displays are right. Raises Refusal at the first that is not, or cannot be run."""
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "LC_ALL": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join(
-            [str(_ROOT), str(_ROOT / ".collections"), *(path for path in sys.path if path.endswith("site-packages"))]
-        ),
-    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "python_checks.source.timing_run"],
@@ -425,8 +416,8 @@ def prove_by_running(before: bytes, after: bytes) -> str:
             capture_output=True,
             text=True,
             timeout=TIME_LIMIT_S,
-            cwd=_ROOT,
-            env=environment,
+            cwd=own_process.ROOT,
+            env=own_process.environment(),
             check=False,
         )
     except subprocess.TimeoutExpired as slow:
