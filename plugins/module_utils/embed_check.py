@@ -123,9 +123,9 @@ def check(document: Any, rows: Sequence[Mapping[str, Any]], wanted: str) -> Dict
     newest = fits.get(1) or _compare(embeds, [])
     older = [rank for rank in ranks if rank != 1 and _fits(fits[rank])]
     session = NEWEST if _fits(newest) else OLDER if older else UNKNOWN
-    stale = None if session == OLDER else _stale(embeds, [row for row in rows if row["rank"] == 1], wanted)
-    if stale and (session == UNKNOWN or newest["shows"] != wanted):
-        newest, session = stale, STALE
+    if session == UNKNOWN or (session == NEWEST and newest["shows"] != wanted):
+        stale = _stale(embeds, [row for row in rows if row["rank"] == 1], wanted)
+        newest, session = (stale, STALE) if stale else (newest, session)
     text = "\n".join(_everything(embeds))
     lua_rows = sum(1 for row in rows if row["rank"] == 1 and row.get("new_dead_s") is not None)
     marks = list(newest["marks"])
