@@ -6,6 +6,7 @@ not open, and a time limit ends it. Nothing of the site is touched: files lie in
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -63,8 +64,9 @@ def files() -> dict[str, str]:
 _BROKEN_LINES = "ms with own time and broken lines"
 
 
+@functools.lru_cache(maxsize=4)
 def run(source: bytes) -> Run:
-    """Run a parser's source on all cases."""
+    """Run a parser's source on all cases; the recipe tries what is proven again afterwards, so the last answers are kept."""
     with own_folder(tempfile.gettempdir(), "rollout-probe-") as name:
         folder = Path(name)
         (folder / "parser_under_probe.py").write_bytes(source)
